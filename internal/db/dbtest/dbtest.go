@@ -144,8 +144,12 @@ func startServer() (string, error) {
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
-	postgres := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200")
+	// The shell outlives a killed test long enough to stop the server and take
+	// its folder away.
+	postgres := exec.Command("/bin/sh", "-c",
+		`trap 'kill -INT $pid 2>/dev/null; wait $pid; rm -rf "$1"; exit' TERM INT
+		"$0" -D "$1/data" -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200 & pid=$!
+		wait $pid`, filepath.Join(bin, "postgres"), dir, strconv.Itoa(port))
 	postgres.SysProcAttr = attr
 	postgres.Dir = dir
 	// Pdeathsig fires when the thread that started the child ends: Start is
@@ -155,8 +159,6 @@ func startServer() (string, error) {
 		runtime.LockOSThread()
 		started <- postgres.Start()
 		postgres.Wait()
-		os.RemoveAll(dir)
-		select {}
 	}()
 	if err := <-started; err != nil {
 		return "", err
