@@ -1,0 +1,200 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"gongshu/identity"
+	"gongshu/internal/db"
+	"gongshu/internal/errs"
+)
+
+// Deps is what a door needs.
+type Deps struct {
+	DB  *db.DB
+	Log Log
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Done    Outcome = "done"
+	Refused Outcome = "refused"
+	Failed  Outcome = "failed"
+)
+
+// Entry is what the door tells the log.
+type Entry struct {
+	Actor   identity.Actor
+	Action  Action
+	Target  Target
+	Outcome Outcome
+	Reason  string
+	Notes   map[string]any
+	At      time.Time
+}
+
+// Log keeps entries: within the writer's transaction, or durable on return.
+type Log interface {
+	AppendTx(ctx context.Context, tx *db.Tx, e Entry) (seq int64, err error)
+	Append(ctx context.Context, e Entry) (seq int64, err error)
+}
+
+// Door is the one way to act. Its methods may be called by many goroutines.
+type Door struct {
+	db       *db.DB
+	log      Log
+	now      func() time.Time
+	policies *Policies
+
+	mu      sync.Mutex
+	refused map[Action]int64 // refusals of anonymous visitors since the last flush
+}
+
+// New makes a door with the policies embedded in the program.
+func New(deps Deps) (*Door, error) {
+	policies, err := Load()
+	if err != nil {
+		return nil, err
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	return &Door{db: deps.DB, log: deps.Log, now: deps.Now, policies: policies, refused: map[Action]int64{}}, nil
+}
+
+// Policies returns the rules that the door applies.
+func (d *Door) Policies() *Policies { return d.policies }
+
+// May tells whether the actor may do action on target: nil, or the refusal that
+// Do and Read would give. It leaves no trace; use it to decide what a page offers.
+func (d *Door) May(actor identity.Actor, action Action, target Target) error {
+	decision, err := d.policies.Decide(actor, action, target)
+	if err != nil {
+		return err
+	}
+	if !decision.Allowed {
+		return d.policies.refusal(actor, action, target, decision)
+	}
+	return nil
+}
+
+// Do runs a write: permitted? transaction, fn, audit entry, commit. When fn
+// fails everything it wrote is rolled back, the failure is audited on its own,
+// and fn's error returned. A refusal is errs.Forbidden (errs.Unauthenticated for
+// a visitor) and names the rule and what would allow it. fn must not pass
+// through the door again: it calls …Tx functions.
+func (d *Door) Do(ctx context.Context, actor identity.Actor, action Action, target Target, fn func(ctx context.Context, tx *db.Tx) error) error {
+	ctx, v, err := d.enter(ctx, actor, action, target)
+	if err != nil {
+		return err
+	}
+	err = d.db.InTx(ctx, func(tx *db.Tx) error {
+		if err := fn(ctx, tx); err != nil {
+			return err
+		}
+		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, Done, ""))
+		return err
+	})
+	if err != nil {
+		return d.failed(ctx, v, action, err)
+	}
+	return nil
+}
+
+// Read runs a read of data or personal facts: permitted? fn, then the audit
+// entry, durable before Read returns. The caller releases what fn gathered only
+// when Read returns nil.
+func (d *Door) Read(ctx context.Context, actor identity.Actor, action Action, target Target, fn func(ctx context.Context) error) error {
+	ctx, v, err := d.enter(ctx, actor, action, target)
+	if err != nil {
+		return err
+	}
+	if err := fn(ctx); err != nil {
+		return d.failed(ctx, v, action, err)
+	}
+	if _, err := d.log.Append(ctx, d.entry(v, action, Done, "")); err != nil {
+		return fmt.Errorf("audit %s: %w", action, err)
+	}
+	return nil
+}
+
+func (d *Door) enter(ctx context.Context, actor identity.Actor, action Action, target Target) (context.Context, *visit, error) {
+	if _, inside := ctx.Value(ctxKey{}).(*visit); inside {
+		return ctx, nil, errs.New(errs.Internal, errs.T("程序在一次操作内重复进入操作之门", "the program passed the door inside the door")).
+			Because(fmt.Errorf("action %q begun inside another", action))
+	}
+	v := &visit{target: target, actor: actor}
+	decision, err := d.policies.Decide(actor, action, target)
+	if err != nil {
+		return ctx, nil, err
+	}
+	if decision.Allowed {
+		return context.WithValue(ctx, ctxKey{}, v), v, nil
+	}
+	refusal := d.policies.refusal(actor, action, target, decision)
+	if actor.IsAnonymous() {
+		d.mu.Lock()
+		d.refused[action]++
+		d.mu.Unlock()
+		return ctx, nil, refusal
+	}
+	v.notes = map[string]any{"policy": decision.Policies[0].ID}
+	if decision.Default {
+		v.notes["policy"] = "default"
+	}
+	if err := d.record(ctx, v, action, Refused, refusal); err != nil {
+		return ctx, nil, errors.Join(err, refusal)
+	}
+	return ctx, nil, refusal
+}
+
+// failed audits an attempt that was permitted and did not succeed. The person's
+// own mistake and a full disk are both on record; the first error is returned.
+func (d *Door) failed(ctx context.Context, v *visit, action Action, cause error) error {
+	if v.actor.IsAnonymous() {
+		d.mu.Lock()
+		d.refused[action]++
+		d.mu.Unlock()
+		return cause
+	}
+	if err := d.record(ctx, v, action, Failed, cause); err != nil {
+		return errors.Join(cause, err)
+	}
+	return cause
+}
+
+// record writes an entry in a transaction of its own, also when the request that
+// caused it has been given up.
+func (d *Door) record(ctx context.Context, v *visit, action Action, outcome Outcome, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	reason := string(errs.KindOf(cause))
+	return d.db.InTx(ctx, func(tx *db.Tx) error {
+		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, outcome, reason))
+		return err
+	})
+}
+
+// RefusedVisitors returns and resets the number of refused or failed attempts of
+// anonymous visitors by action since the last call. A clock job writes the sums
+// as one entry, so that a flood cannot fill the log.
+func (d *Door) RefusedVisitors() map[Action]int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	counts := d.refused
+	d.refused = map[Action]int64{}
+	return counts
+}
+
+func (d *Door) entry(v *visit, action Action, outcome Outcome, reason string) Entry {
+	target, notes := v.snapshot()
+	return Entry{Actor: v.actor, Action: action, Target: target, Outcome: outcome, Reason: reason, Notes: notes, At: d.now()}
+}
