@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"gongshu/internal/db"
+)
+
+// Filter picks entries; empty fields pick all. From is inclusive, To exclusive.
+// Body matches the actor's body or the target's; Resource, Case and the like
+// match whole values.
+type Filter struct {
+	From, To time.Time
+	Actor    string
+	Body     string
+	Action   string
+	Resource string
+	Case     string
+	Grant    string
+	Outcome  string
+	Subject  string // keyed digest, see Log.Digest
+}
+
+// fields are the indexed ones with the values that an entry has for them.
+func fields(e *Entry) [8][2]string {
+	return [8][2]string{
+		{"actor", e.Actor}, {"body", e.Body}, {"body", e.TargetBody}, {"action", e.Action},
+		{"resource", e.Resource}, {"case", e.Case}, {"grant", e.Grant}, {"outcome", e.Outcome},
+	}
+}
+
+func (f *Filter) fields() [7][2]string {
+	return [7][2]string{
+		{"actor", f.Actor}, {"body", f.Body}, {"action", f.Action}, {"resource", f.Resource},
+		{"case", f.Case}, {"grant", f.Grant}, {"outcome", f.Outcome},
+	}
+}
+
+func (f *Filter) matches(e *Entry) bool {
+	same := func(want, got string) bool { return want == "" || want == got }
+	return (f.From.IsZero() || !e.At.Before(f.From)) && (f.To.IsZero() || e.At.Before(f.To)) &&
+		same(f.Actor, e.Actor) && (f.Body == "" || f.Body == e.Body || f.Body == e.TargetBody) &&
+		same(f.Action, e.Action) && same(f.Resource, e.Resource) && same(f.Case, e.Case) &&
+		same(f.Grant, e.Grant) && same(f.Outcome, e.Outcome) &&
+		(f.Subject == "" || slices.Contains(e.Subjects, f.Subject))
+}
+
+// blockIndex is what the integrator derives from full blocks of 256 entries.
+// One row a block and distinct value, not one an entry: the hot path writes no
+// index at all.
+type blockIndex struct {
+	blocks []blockSpan
+	values []blockValue
+}
+
+type blockSpan struct{ n, first, last int64 }
+
+type blockValue struct {
+	field, value string
+	block        int64
+}
+
+// fill indexes the blocks from ≤ n < to.
+func (x *blockIndex) fill(ctx context.Context, q db.Querier, from, to int64) error {
+	seen := map[[2]string]bool{}
+	block := int64(-1)
+	return readEntries(ctx, q, from<<tileHeight, to<<tileHeight, func(r row) error {
+		if n := r.seq >> tileHeight; n != block {
+			block = n
+			clear(seen)
+			x.blocks = append(x.blocks, blockSpan{n: n})
+		}
+		if r.content == nil {
+			return nil
+		}
+		e, err := ParseEntry(r.content)
+		if err != nil {
+			return err
+		}
+		span := &x.blocks[len(x.blocks)-1]
+		at := db.Ms(e.At)
+		if span.first == 0 || at < span.first {
+			span.first = at
+		}
+		span.last = max(span.last, at)
+		for _, fv := range fields(&e) {
+			if fv[1] != "" && !seen[fv] {
+				seen[fv] = true
+				x.values = append(x.values, blockValue{fv[0], fv[1], block})
+			}
+		}
+		return nil
+	})
+}
+
+// Page is a part of a search's result, the newest entry first.
+type Page struct {
+	Records []Record
+	// Next is the value of before for the following page; 0 when there is none.
+	Next int64
+}
+
+// scanLimit bounds the entries that one call looks at, so that a filter which
+// the index does not narrow answers in bounded time; Next then goes on.
+const scanLimit = 40 * tileWidth
+
+// Search returns at most limit entries with seq < before (0: from the newest)
+// that the filter picks, the newest first. A page may hold fewer than limit and
+// still have a Next.
+func (l *Log) Search(ctx context.Context, f Filter, before int64, limit int) (Page, error) {
+	q := l.db.Read()
+	head, err := headSize(ctx, q)
+	if err != nil {
+		return Page{}, err
+	}
+	if before <= 0 || before > head {
+		before = head
+	}
+	indexed, err := indexedBlocks(ctx, q)
+	if err != nil {
+		return Page{}, err
+	}
+	var page Page
+	scanned := 0
+	// take scans from ≤ seq < to backwards; false when the page is full.
+	take := func(from, to int64) (bool, error) {
+		var rows []row
+		if err := readEntries(ctx, q, from, to, func(r row) error { rows = append(rows, r); return nil }); err != nil {
+			return false, err
+		}
+		for _, r := range slices.Backward(rows) {
+			if rec := toRecord(r); rec.Bad || (!rec.Pruned && f.matches(&rec.Entry)) || (rec.Pruned && f == Filter{}) {
+				page.Records = append(page.Records, rec)
+				if len(page.Records) == limit {
+					page.Next = r.seq
+					return false, nil
+				}
+			}
+		}
+		scanned += len(rows)
+		if scanned >= scanLimit {
+			page.Next = from
+			return false, nil
+		}
+		return true, nil
+	}
+	// The tail that no block covers yet.
+	for edge := max(indexed<<tileHeight, 0); before > edge; {
+		from := max(edge, before-tileWidth)
+		more, err := take(from, before)
+		if err != nil || !more {
+			return page, err
+		}
+		before = from
+	}
+	for before > 0 {
+		block, found, err := lastBlock(ctx, q, &f, (before+tileWidth-1)>>tileHeight)
+		if err != nil || !found {
+			return page, err
+		}
+		more, err := take(block<<tileHeight, min(before, (block+1)<<tileHeight))
+		if err != nil || !more {
+			return page, err
+		}
+		before = block << tileHeight
+	}
+	return page, nil
+}

@@ -1,0 +1,307 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"gongshu/internal/db"
+)
+
+// writeTimeout bounds one commit of the appender: a store that hangs is a store
+// that is down.
+const writeTimeout = 15 * time.Second
+
+// insertTx raises the head and inserts entries; it returns the first's number.
+func insertTx(ctx context.Context, q db.Querier, leaves [][]byte, contents []string) (first int64, err error) {
+	n := int64(len(leaves))
+	if err := q.QueryRow(ctx, `UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size`, n).Scan(&first); err != nil {
+		return 0, fmt.Errorf("audit head: %w", err)
+	}
+	first -= n
+	const chunk = 64
+	for from := 0; from < len(leaves); from += chunk {
+		to := min(from+chunk, len(leaves))
+		args := make([]any, 0, 3*(to-from))
+		for i := from; i < to; i++ {
+			args = append(args, first+int64(i), leaves[i], contents[i])
+		}
+		if _, err := q.Exec(ctx, insertSQL(to-from), args...); err != nil {
+			return 0, fmt.Errorf("audit entry: %w", err)
+		}
+	}
+	return first, nil
+}
+
+func insertSQL(rows int) string {
+	var b strings.Builder
+	b.WriteString(`INSERT INTO audit_entry (seq, leaf, content) VALUES `)
+	for i := range rows {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "($%d,$%d,$%d)", 3*i+1, 3*i+2, 3*i+3)
+	}
+	return b.String()
+}
+
+func newWriter(d *db.DB) writer {
+	if d.Pool != nil {
+		return &pgWriter{pool: d.Pool}
+	}
+	return &fileWriter{db: d.SQL()}
+}
+
+// pgWriter sends a batch as one statement, which is its own transaction: one
+// round trip and one flush of the write-ahead log.
+type pgWriter struct{ pool *pgxpool.Pool }
+
+func (w *pgWriter) write(leaves [][]byte, contents []string) (first int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	err = w.pool.QueryRow(ctx, `
+		WITH head AS (UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size - $1 AS first),
+		added AS (INSERT INTO audit_entry (seq, leaf, content)
+			SELECT head.first + e.n - 1, e.leaf, e.content
+			FROM head, unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS e (leaf, content, n))
+		SELECT first FROM head`, int64(len(leaves)), leaves, contents).Scan(&first)
+	return first, db.Classify(err)
+}
+
+func (w *pgWriter) close() error { return nil }
+
+// fileWriter keeps prepared statements on SQLite's one writing connection.
+type fileWriter struct {
+	db    *sql.DB
+	head  *sql.Stmt
+	many  *sql.Stmt // fileRows rows
+	one   *sql.Stmt
+	ready bool
+}
+
+const fileRows = 16
+
+func (w *fileWriter) prepare(ctx context.Context) (err error) {
+	if w.ready {
+		return nil
+	}
+	if w.head, err = w.db.PrepareContext(ctx, `UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size`); err != nil {
+		return err
+	}
+	if w.many, err = w.db.PrepareContext(ctx, insertSQL(fileRows)); err != nil {
+		return err
+	}
+	if w.one, err = w.db.PrepareContext(ctx, insertSQL(1)); err != nil {
+		return err
+	}
+	w.ready = true
+	return nil
+}
+
+func (w *fileWriter) write(leaves [][]byte, contents []string) (first int64, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := w.prepare(ctx); err != nil {
+		return 0, db.Classify(err)
+	}
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, db.Classify(err)
+	}
+	defer tx.Rollback()
+	n := int64(len(leaves))
+	if err := tx.StmtContext(ctx, w.head).QueryRowContext(ctx, n).Scan(&first); err != nil {
+		return 0, db.Classify(err)
+	}
+	first -= n
+	many, one := tx.StmtContext(ctx, w.many), tx.StmtContext(ctx, w.one)
+	args := make([]any, 0, 3*fileRows)
+	for i := 0; i < len(leaves); {
+		stmt, rows := one, 1
+		if len(leaves)-i >= fileRows {
+			stmt, rows = many, fileRows
+		}
+		args = args[:0]
+		for ; rows > 0; rows-- {
+			args = append(args, first+int64(i), leaves[i], contents[i])
+			i++
+		}
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return 0, db.Classify(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, db.Classify(err)
+	}
+	return first, nil
+}
+
+func (w *fileWriter) close() error {
+	for _, s := range []*sql.Stmt{w.head, w.many, w.one} {
+		if s != nil {
+			s.Close()
+		}
+	}
+	return nil
+}
+
+// row is one stored entry; leaf and content are the receiver's own.
+type row struct {
+	seq     int64
+	leaf    []byte
+	content []byte // nil when pruned
+}
+
+func headSize(ctx context.Context, q db.Querier) (size int64, err error) {
+	err = q.QueryRow(ctx, `SELECT size FROM audit_head WHERE id = 1`).Scan(&size)
+	return size, err
+}
+
+func treeSize(ctx context.Context, q db.Querier) (size int64, err error) {
+	err = q.QueryRow(ctx, `SELECT size FROM audit_tree WHERE id = 1`).Scan(&size)
+	return size, err
+}
+
+// readPage bounds one statement of readEntries, so that a long walk neither
+// holds a snapshot that keeps the database from tidying up nor fills memory.
+const readPage = 4096
+
+// readEntries calls fn for the entries from ≤ seq < to in order.
+func readEntries(ctx context.Context, q db.Querier, from, to int64, fn func(row) error) error {
+	for ; from < to; from += readPage {
+		rows, err := q.Query(ctx, `SELECT seq, leaf, content FROM audit_entry WHERE seq >= $1 AND seq < $2 ORDER BY seq`, from, min(to, from+readPage))
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var r row
+			if err := rows.Scan(&r.seq, &r.leaf, &r.content); err != nil {
+				rows.Close()
+				return err
+			}
+			if err := fn(r); err != nil {
+				rows.Close()
+				return err
+			}
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readTile(ctx context.Context, q db.Querier, id tileID) (data []byte, err error) {
+	err = q.QueryRow(ctx, `SELECT data FROM audit_tile WHERE level = $1 AND n = $2`, id.level, id.n).Scan(&data)
+	return data, err
+}
+
+func readCheckpoints(ctx context.Context, q db.Querier, before int64, limit int) ([]Checkpoint, error) {
+	if before <= 0 {
+		before = 1<<63 - 1
+	}
+	rows, err := q.Query(ctx, `SELECT size, at, note FROM audit_checkpoint WHERE size < $1 ORDER BY size DESC LIMIT $2`, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Checkpoint
+	for rows.Next() {
+		var c Checkpoint
+		var at int64
+		if err := rows.Scan(&c.Size, &at, &c.Note); err != nil {
+			return nil, err
+		}
+		// What the note says is checked by its verifiers; here it is only shown.
+		if text, _, ok := strings.Cut(c.Note, "\n\n"); ok {
+			if parsed, err := parseCheckpointText(text + "\n"); err == nil {
+				c.Origin, c.Root = parsed.Origin, parsed.Root
+			}
+		}
+		c.At = db.Time(at)
+		list = append(list, c)
+	}
+	return list, rows.Err()
+}
+
+// writeTree moves the tree from size old to the checkpoint's; false when another
+// node has moved it meanwhile.
+func writeTree(ctx context.Context, q db.Querier, old int64, c Checkpoint, tiles map[tileID][]byte, index *blockIndex) (bool, error) {
+	done, err := q.Exec(ctx, `UPDATE audit_tree SET size = $1 WHERE id = 1 AND size = $2`, c.Size, old)
+	if err != nil {
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	for id, data := range tiles {
+		if _, err := q.Exec(ctx, `INSERT INTO audit_tile (level, n, data) VALUES ($1, $2, $3)
+			ON CONFLICT (level, n) DO UPDATE SET data = excluded.data`, id.level, id.n, data); err != nil {
+			return false, err
+		}
+	}
+	for _, b := range index.blocks {
+		if _, err := q.Exec(ctx, `INSERT INTO audit_block (n, first_at, last_at) VALUES ($1, $2, $3)`, b.n, b.first, b.last); err != nil {
+			return false, err
+		}
+	}
+	const chunk = 100
+	for from := 0; from < len(index.values); from += chunk {
+		part := index.values[from:min(from+chunk, len(index.values))]
+		var b strings.Builder
+		b.WriteString(`INSERT INTO audit_index (field, value, block) VALUES `)
+		args := make([]any, 0, 3*len(part))
+		for i, v := range part {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "($%d,$%d,$%d)", 3*i+1, 3*i+2, 3*i+3)
+			args = append(args, v.field, v.value, v.block)
+		}
+		if _, err := q.Exec(ctx, b.String(), args...); err != nil {
+			return false, err
+		}
+	}
+	_, err = q.Exec(ctx, `INSERT INTO audit_checkpoint (size, at, note) VALUES ($1, $2, $3)`, c.Size, db.Ms(c.At), c.Note)
+	return true, err
+}
+
+// indexedBlocks is how many blocks the search index covers.
+func indexedBlocks(ctx context.Context, q db.Querier) (n int64, err error) {
+	err = q.QueryRow(ctx, `SELECT COALESCE(MAX(n) + 1, 0) FROM audit_block`).Scan(&n)
+	return n, err
+}
+
+// lastBlock is the last block below before in which every value of the filter
+// occurs and whose time overlaps the filter's.
+func lastBlock(ctx context.Context, q db.Querier, f *Filter, before int64) (n int64, found bool, err error) {
+	var b strings.Builder
+	args := []any{before}
+	b.WriteString(`SELECT b.n FROM audit_block b WHERE b.n < $1`)
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if !f.From.IsZero() {
+		b.WriteString(` AND b.last_at >= ` + arg(db.Ms(f.From)))
+	}
+	if !f.To.IsZero() {
+		b.WriteString(` AND b.first_at < ` + arg(db.Ms(f.To)))
+	}
+	for _, fv := range f.fields() {
+		if fv[1] != "" {
+			fmt.Fprintf(&b, ` AND EXISTS (SELECT 1 FROM audit_index i WHERE i.field = '%s' AND i.value = %s AND i.block = b.n)`, fv[0], arg(cut(fv[1])))
+		}
+	}
+	b.WriteString(` ORDER BY b.n DESC LIMIT 1`)
+	err = q.QueryRow(ctx, b.String(), args...).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return n, err == nil, err
+}
