@@ -1,0 +1,139 @@
+// What pages get on top when scripts run: partial updates of lists, copy
+// buttons, menus that close, upload progress, charts when one is on the page.
+// Every page works without this file.
+import htmx from "htmx.org";
+
+// The content-security policy forbids inline style and eval; htmx is told not
+// to try.
+Object.assign(htmx.config, {
+  includeIndicatorStyles: false,
+  allowEval: false,
+  allowScriptTags: false,
+  selfRequestsOnly: true,
+  historyCacheSize: 0,
+  refreshOnHistoryMiss: true,
+  responseHandling: [
+    { code: "204", swap: false },
+    { code: "[23]..", swap: true },
+    { code: "422", swap: true },
+    { code: "[45]..", swap: false, error: true },
+  ],
+});
+
+const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function enhance(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard || !button.hidden) continue;
+    button.hidden = false;
+    const words = button.querySelector("span");
+    const before = words.textContent;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      words.textContent = button.dataset.done;
+      setTimeout(() => (words.textContent = before), 2000);
+    });
+  }
+  for (const summary of root.querySelectorAll("[data-focus]")) summary.focus({ preventScroll: false });
+  for (const form of root.querySelectorAll("form[data-progress]")) upload(form);
+  for (const zone of root.querySelectorAll("[data-drop]")) drop(zone);
+  const charts = root.querySelectorAll("[data-chart]");
+  if (charts.length) import("./charts.js").then((m) => m.draw(charts, reduced));
+}
+
+// An opened menu closes on Escape, giving the focus back, and on a click
+// elsewhere.
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+  const nav = document.getElementById("gs-nav-open");
+  if (nav && nav.checked) nav.checked = false;
+});
+document.addEventListener("click", (e) => {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (!menu.contains(e.target)) menu.open = false;
+  }
+});
+
+// A form is sent once: a second click while the first is under way is not a
+// second request.
+document.addEventListener("submit", (e) => {
+  const form = e.target;
+  if (form.method !== "post" || form.dataset.progress !== undefined) return;
+  if (form.dataset.sent) {
+    e.preventDefault();
+    return;
+  }
+  form.dataset.sent = "1";
+  setTimeout(() => delete form.dataset.sent, 8000);
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// upload sends a form with files and shows how far it is; the answer's page
+// takes the place of this one.
+function upload(form) {
+  const box = form.querySelector("[data-upload]");
+  if (!box || form.dataset.ready) return;
+  form.dataset.ready = "1";
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    if (form.dataset.sent) return;
+    form.dataset.sent = "1";
+    const bar = box.querySelector("progress");
+    const text = box.querySelector("p");
+    box.hidden = false;
+    const request = new XMLHttpRequest();
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "text/html");
+    request.upload.onprogress = (p) => {
+      if (!p.lengthComputable) return;
+      const percent = Math.floor((p.loaded / p.total) * 100);
+      bar.value = percent;
+      text.textContent = percent < 100 ? `${text.dataset.text} ${percent}%` : text.dataset.after;
+    };
+    request.onload = () => {
+      if (request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action, location.href).pathname) {
+        location.assign(request.responseURL);
+        return;
+      }
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      document.title = page.title;
+      document.querySelector("main").replaceWith(page.querySelector("main"));
+      htmx.process(document.querySelector("main"));
+      enhance(document.querySelector("main"));
+      scrollTo({ top: 0, behavior: reduced ? "auto" : "smooth" });
+    };
+    request.onerror = () => {
+      delete form.dataset.sent;
+      delete form.dataset.progress;
+      form.submit();
+    };
+    const data = new FormData(form, e.submitter || null);
+    request.send(data);
+  });
+}
+
+function drop(zone) {
+  const input = zone.querySelector("input[type=file]");
+  for (const name of ["dragenter", "dragover"]) {
+    zone.addEventListener(name, (e) => {
+      e.preventDefault();
+      zone.classList.add("over");
+    });
+  }
+  for (const name of ["dragleave", "drop"]) zone.addEventListener(name, () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (e) => {
+    e.preventDefault();
+    input.files = e.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
+
+document.addEventListener("htmx:afterSettle", (e) => enhance(e.target));
+document.documentElement.classList.add("js");
+enhance(document);
