@@ -267,3 +267,18 @@ func FuzzParseProfile(f *testing.F) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// Package variables start in the order of their files' names unless one needs
+// another, so a key could be listed out of place.
+func TestKeysStandInOrder(t *testing.T) {
+	var sections []string
+	for _, l := range load(t, "fuzhou").Lines(after) {
+		if len(sections) == 0 || sections[len(sections)-1] != l.Section {
+			sections = append(sections, l.Section)
+		}
+	}
+	want := "city authority operator platform bodies resources terms catalog sharing quality intake opening log privacy"
+	if got := strings.Join(sections, " "); got != want {
+		t.Errorf("sections %s, want %s", got, want)
+	}
+}

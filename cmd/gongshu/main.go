@@ -32,6 +32,8 @@ type globals struct {
 type commands struct {
 	globals
 	Version versionCmd `cmd:"" help:"Print the version."`
+	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
+	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 }
 
 type versionCmd struct{}
