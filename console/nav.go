@@ -1,0 +1,49 @@
+package console
+
+import (
+	"context"
+
+	"gongshu/identity"
+	"gongshu/operation"
+	"gongshu/ui"
+)
+
+// entry is a line of the navigation: shown to those who may do the action on
+// something of their own body.
+type entry struct {
+	key, words, href, icon string
+	action                 operation.Action // "" for everybody who is logged in
+}
+
+// navigation entries by group. An area adds its line here; the words stand in
+// the area's word file.
+var entries = []struct {
+	words string
+	items []entry
+}{
+	{"", []entry{
+		{"workbench", "console.workbench", "/console/", "checklist", ""},
+	}},
+}
+
+// navigation gives the entries whose action the actor may do.
+func (c *Console) navigation(ctx context.Context, a identity.Actor) []ui.NavGroup {
+	own := operation.Target{Body: a.Body, District: a.District}
+	var groups []ui.NavGroup
+	for _, g := range entries {
+		group := ui.NavGroup{}
+		if g.words != "" {
+			group.Title = ui.T(ctx, g.words)
+		}
+		for _, e := range g.items {
+			if e.action != "" && (c.Door == nil || c.Door.May(a, e.action, own) != nil) {
+				continue
+			}
+			group.Items = append(group.Items, ui.NavItem{Key: e.key, Label: ui.T(ctx, e.words), Href: e.href, Icon: e.icon})
+		}
+		if len(group.Items) > 0 {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,8 @@
+package console
+
+import "net/http"
+
+// routes names every area's routes, one line an area.
+func (c *Console) routes(mux *http.ServeMux) {
+	c.routesShell(mux)
+}
