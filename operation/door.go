@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"gongshu/audit"
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
@@ -15,42 +19,15 @@ import (
 // Deps is what a door needs.
 type Deps struct {
 	DB  *db.DB
-	Log Log
+	Log *audit.Log
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
-}
-
-// Outcome is how an attempt ended.
-type Outcome string
-
-// The outcomes.
-const (
-	Done    Outcome = "done"
-	Refused Outcome = "refused"
-	Failed  Outcome = "failed"
-)
-
-// Entry is what the door tells the log.
-type Entry struct {
-	Actor   identity.Actor
-	Action  Action
-	Target  Target
-	Outcome Outcome
-	Reason  string
-	Notes   map[string]any
-	At      time.Time
-}
-
-// Log keeps entries: within the writer's transaction, or durable on return.
-type Log interface {
-	AppendTx(ctx context.Context, tx *db.Tx, e Entry) (seq int64, err error)
-	Append(ctx context.Context, e Entry) (seq int64, err error)
 }
 
 // Door is the one way to act. Its methods may be called by many goroutines.
 type Door struct {
 	db       *db.DB
-	log      Log
+	log      *audit.Log
 	now      func() time.Time
 	policies *Policies
 
@@ -100,7 +77,7 @@ func (d *Door) Do(ctx context.Context, actor identity.Actor, action Action, targ
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
-		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, Done, ""))
+		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, audit.OK, ""))
 		return err
 	})
 	if err != nil {
@@ -113,6 +90,9 @@ func (d *Door) Do(ctx context.Context, actor identity.Actor, action Action, targ
 // entry, durable before Read returns. The caller releases what fn gathered only
 // when Read returns nil.
 func (d *Door) Read(ctx context.Context, actor identity.Actor, action Action, target Target, fn func(ctx context.Context) error) error {
+	if err := d.log.Ready(); err != nil {
+		return err
+	}
 	ctx, v, err := d.enter(ctx, actor, action, target)
 	if err != nil {
 		return err
@@ -120,7 +100,7 @@ func (d *Door) Read(ctx context.Context, actor identity.Actor, action Action, ta
 	if err := fn(ctx); err != nil {
 		return d.failed(ctx, v, action, err)
 	}
-	if _, err := d.log.Append(ctx, d.entry(v, action, Done, "")); err != nil {
+	if _, err := d.log.Append(ctx, d.entry(v, action, audit.OK, "")); err != nil {
 		return fmt.Errorf("audit %s: %w", action, err)
 	}
 	return nil
@@ -150,7 +130,7 @@ func (d *Door) enter(ctx context.Context, actor identity.Actor, action Action, t
 	if decision.Default {
 		v.notes["policy"] = "default"
 	}
-	if err := d.record(ctx, v, action, Refused, refusal); err != nil {
+	if err := d.record(ctx, v, action, audit.Refused, refusal); err != nil {
 		return ctx, nil, errors.Join(err, refusal)
 	}
 	return ctx, nil, refusal
@@ -165,7 +145,7 @@ func (d *Door) failed(ctx context.Context, v *visit, action Action, cause error)
 		d.mu.Unlock()
 		return cause
 	}
-	if err := d.record(ctx, v, action, Failed, cause); err != nil {
+	if err := d.record(ctx, v, action, audit.Failed, cause); err != nil {
 		return errors.Join(cause, err)
 	}
 	return cause
@@ -173,10 +153,13 @@ func (d *Door) failed(ctx context.Context, v *visit, action Action, cause error)
 
 // record writes an entry in a transaction of its own, also when the request that
 // caused it has been given up.
-func (d *Door) record(ctx context.Context, v *visit, action Action, outcome Outcome, cause error) error {
+func (d *Door) record(ctx context.Context, v *visit, action Action, outcome string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	reason := string(errs.KindOf(cause))
+	if e, ok := errs.As(cause); ok && len(e.Clauses) > 0 {
+		reason += " " + strings.Join(e.Clauses, " ")
+	}
 	return d.db.InTx(ctx, func(tx *db.Tx) error {
 		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, outcome, reason))
 		return err
@@ -194,7 +177,30 @@ func (d *Door) RefusedVisitors() map[Action]int64 {
 	return counts
 }
 
-func (d *Door) entry(v *visit, action Action, outcome Outcome, reason string) Entry {
-	target, notes := v.snapshot()
-	return Entry{Actor: v.actor, Action: action, Target: target, Outcome: outcome, Reason: reason, Notes: notes, At: d.now()}
+// entry is what the log keeps of a passage. Names of members of the public stay
+// out of it, and their address goes in as a keyed digest.
+func (d *Door) entry(v *visit, action Action, outcome, code string) audit.Entry {
+	t, notes := v.snapshot()
+	a := v.actor
+	e := audit.Entry{
+		At:        d.now(),
+		ActorKind: string(a.Kind), Actor: a.ID, ActorName: a.Name, Post: string(a.Post), Body: a.Body, BodyName: a.BodyName,
+		Addr: a.Addr, Client: a.Client, Session: a.SessionID,
+		Action: string(action), TargetKind: t.Kind, Target: t.ID, TargetName: t.Name, TargetBody: t.Body, District: t.District,
+		Resource: t.Resource, Case: t.Case, Grant: t.Grant, Purpose: t.Purpose, Approver: t.Approver, Medium: t.Medium,
+		Outcome: outcome, Code: code,
+	}
+	if a.Kind == "" {
+		e.ActorKind = string(identity.Anonymous)
+	}
+	if a.Post == identity.Member || a.IsAnonymous() {
+		e.ActorName = ""
+		if a.Addr != "" {
+			e.Addr = d.log.Digest("address", a.Addr)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(notes)) {
+		e.Notes = append(e.Notes, audit.Note{Key: key, Value: notes[key]})
+	}
+	return e
 }
