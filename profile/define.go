@@ -57,6 +57,7 @@ var (
 	months      = Words{"个月", "months"}
 	persons     = Words{"人", "persons"}
 	days        = Words{"天", "days"}
+	grades      = Words{"级", "(grade)"}
 )
 
 func intKey(name, zh, en string, unit Words, lo, hi int, stricter func(a, b any) bool) Key[int] {

@@ -76,6 +76,9 @@ var (
 	timeliness = choices{
 		{"realtime", Words{"生成即实时汇聚", "in real time as it is produced"}}, {"as_declared", Words{"按目录登记的周期汇聚", "by the declared cycle"}},
 	}
+	sideChannels = choices{
+		{"by_approval", Words{"经批准并留痕的例外除外，一律通过平台", "only through the platform, but for an approval on record"}}, {"allowed", Words{"允许", "allowed"}},
+	}
 	commercial = choices{
 		{"competitive_award", Words{"公开招标等竞争性方式", "competitive award"}}, {"licence_agreement", Words{"双重授权并签订经营许可协议", "double authorisation and a licence agreement"}},
 	}
@@ -116,6 +119,10 @@ var (
 	OpeningTypes      = listKey("catalog.opening.types", "开放类型", "Opening types", openingTypes)
 	WithheldShown     = choiceKey("catalog.withheld.shown", "不共享资源在目录中的显示", "How the share catalog shows a withheld resource", visibility)
 	ClosedShown       = choiceKey("catalog.closed.shown", "不开放资源在开放目录中的显示", "How the open catalog shows a closed resource", visibility)
+	ClosedGrounds     = boolKey("catalog.closed.grounds_required", "不开放须列明情形", "Closed data states one of the grounds", demands)
+	GradeGeneralMax   = intKey("catalog.grade.general_max", "可普遍开放的最高级别", "Highest grade that may open to anyone", grades, 1, 4, lower)
+	GradeOpeningMax   = intKey("catalog.grade.opening_max", "可授权开放的最高级别", "Highest grade that may open on application", grades, 1, 4, lower)
+	SideChannels      = choiceKey("catalog.side_channels", "平台之外的共享途径", "Sharing by other channels", sideChannels)
 	CatalogSteps      = stepsKey("catalog.review.steps", "目录审核环节", "Steps of catalog review")
 	CatalogUpdateDays = optional(intKey("catalog.update_days", "目录更新期限", "Catalog updated within", workingDays, 1, 250, lower))
 	SecrecyReview     = boolKey("catalog.secrecy_review", "发布交换前须保密审查", "Secrecy review before publication or exchange", demands)
