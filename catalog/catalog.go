@@ -310,10 +310,10 @@ type BasisKind string
 
 // Kinds of basis; a city allows some of them (FZM-16, FS-5.3, LY-11).
 const (
-	Law        BasisKind = "law"        // 法律
-	Regulation BasisKind = "regulation" // 法规
-	Rule       BasisKind = "rule"       // 规章
-	Policy     BasisKind = "policy"     // 国家有关政策
+	Law            BasisKind = "law"        // 法律
+	Regulation     BasisKind = "regulation" // 法规
+	Rule           BasisKind = "rule"       // 规章
+	NationalPolicy BasisKind = "policy"     // 国家有关政策
 )
 
 // Basis is one legal basis: the document, its article and the article's words.

@@ -225,7 +225,7 @@ var (
 		{Key: string(Law), Text: errs.T("法律", "law")},
 		{Key: string(Regulation), Text: errs.T("法规", "regulation")},
 		{Key: string(Rule), Text: errs.T("规章", "rule")},
-		{Key: string(Policy), Text: errs.T("国家有关政策", "national policy")},
+		{Key: string(NationalPolicy), Text: errs.T("国家有关政策", "national policy")},
 	}
 )
 

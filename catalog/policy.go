@@ -1,0 +1,142 @@
+package catalog
+
+import (
+	"slices"
+
+	"gongshu/internal/errs"
+)
+
+// Policy is what the city's profile says about catalogs: its words for the types, which bases it
+// accepts, what is seen of what is withheld or closed, and the articles that each duty rests on.
+type Policy struct {
+	Sharing map[SharingType]SharingRule
+	Opening map[OpeningType]OpeningRule
+
+	// WithheldExistsOnly: others see of a withheld resource that it exists, nothing else (FS-12).
+	WithheldExistsOnly bool
+	// ClosedHidden: a closed resource does not stand in the open catalog at all (FS-14).
+	ClosedHidden bool
+	// ClosedGround: a closed resource names one of the six grounds (FZO-5).
+	ClosedGround bool
+	// AuthorisedNeed: authorised opening names why general will not do (FZO-6.2).
+	AuthorisedNeed bool
+	// GradeSharing is the highest grade that may be shared without conditions (1 … 4).
+	GradeSharing int
+	// GradeGeneral and GradeAuthorised are the highest grades that may be opened so (FZO-6).
+	GradeGeneral, GradeAuthorised int
+	// Cites names the articles behind each duty; a topic without an article is the city's practice.
+	Cites map[Topic][]string
+}
+
+// SharingRule is what a city asks of a sharing type.
+type SharingRule struct {
+	Text    errs.Text
+	Basis   []BasisKind // kinds accepted; empty: no basis asked
+	Filing  bool        // the basis is filed with the authority (LY-11)
+	Clauses []string
+}
+
+// OpeningRule is what a city asks of an opening type.
+type OpeningRule struct {
+	Text    errs.Text
+	Clauses []string
+}
+
+// Topic is a duty that several articles may ask for.
+type Topic string
+
+// Topics of Policy.Cites.
+const (
+	TopicCatalog    Topic = "catalog"    // compiled by the standard, kept current
+	TopicOwn        Topic = "own"        // a department registers only its own data
+	TopicBasis      Topic = "basis"      // a restricted sharing type has a legal basis
+	TopicConditions Topic = "conditions" // conditions can be executed
+	TopicWithheld   Topic = "withheld"   // what is seen of a withheld resource
+	TopicClosed     Topic = "closed"     // what is seen of a closed resource
+	TopicSecrecy    Topic = "secrecy"    // secrecy review
+	TopicPersonal   Topic = "personal"   // desensitised before opening
+	TopicGrade      Topic = "grade"      // graded, and the grade decides
+	TopicGround     Topic = "ground"     // grounds for not opening
+	TopicNeed       Topic = "need"       // grounds for authorised opening
+	TopicDuplicate  Topic = "duplicate"  // one source per datum
+	TopicBase       Topic = "base"       // base databases have one lead
+	TopicSource     Topic = "source"     // source confirmation
+	TopicCollection Topic = "collection" // way of collection is stated
+	TopicMinimum    Topic = "minimum"    // the least that is collected from the public
+	TopicCoding     Topic = "coding"     // uniform coding of persons and organisations
+	TopicChannel    Topic = "channel"    // no sharing beside the platform
+	TopicOpenList   Topic = "open_list"  // contents of the open catalog
+	TopicReview     Topic = "review"     // reviewed before publication
+)
+
+// topicClauses are the articles of every instrument behind a topic, the weightiest first; a city cites
+// those of its own instruments.
+var topicClauses = map[Topic][]string{
+	TopicCatalog:    {"FZM-12", "QZ-3.1.1", "FS-19", "FS-17", "LY-8"},
+	TopicOwn:        {"FZM-7", "FS-7", "LY-10"},
+	TopicBasis:      {"FZM-16", "FS-5.3", "LY-11"},
+	TopicConditions: {"FZM-16", "FS-13", "FS-9", "LY-11"},
+	TopicWithheld:   {"FZM-16", "FS-12", "LY-11"},
+	TopicClosed:     {"FZO-5", "FS-14", "LY-16"},
+	TopicSecrecy:    {"FZM-31", "FZM-2", "FS-40.2", "LY-23"},
+	TopicPersonal:   {"FZM-20", "FZO-24", "FS-34", "LY-17"},
+	TopicGrade:      {"FZO-6", "FS-40", "LY-21"},
+	TopicGround:     {"FZO-5"},
+	TopicNeed:       {"FZO-6.2"},
+	TopicDuplicate:  {"FS-5.2", "LY-9"},
+	TopicBase:       {"FZM-19", "FS-11", "LY-15", "QZ-3.1.4"},
+	TopicSource:     {"FS-18", "FS-20", "FZM-7", "LY-10"},
+	TopicCollection: {"FS-21"},
+	TopicMinimum:    {"FS-24"},
+	TopicCoding:     {"FS-22"},
+	TopicChannel:    {"FZM-15", "FS-25", "LY-13"},
+	TopicOpenList:   {"FZO-11", "FZM-20", "FS-16", "LY-16", "QZ-3.1.6"},
+	TopicReview:     {"FZO-11", "FZM-9", "FS-16", "LY-27", "QZ-3.1.1"},
+}
+
+// TopicCites gives, for a city whose instruments are those (prefixes of clause ids such as "FZM"),
+// the articles behind each topic in order of weight. A topic that no instrument speaks of is absent.
+func TopicCites(instruments []string) map[Topic][]string {
+	out := make(map[Topic][]string, len(topicClauses))
+	for topic, ids := range topicClauses {
+		for _, id := range ids {
+			if slices.Contains(instruments, instrument(id)) {
+				out[topic] = append(out[topic], id)
+			}
+		}
+	}
+	return out
+}
+
+func instrument(clauseID string) string {
+	for i := range len(clauseID) {
+		if clauseID[i] == '-' {
+			return clauseID[:i]
+		}
+	}
+	return clauseID
+}
+
+// Cite is the weightiest article behind a topic in this city, "" when there is none.
+func (p *Policy) Cite(t Topic) string {
+	if ids := p.Cites[t]; len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// SharingText is the city's word for a sharing type.
+func (p *Policy) SharingText(t SharingType) errs.Text {
+	if r, ok := p.Sharing[t]; ok && r.Text.ZH != "" {
+		return r.Text
+	}
+	return NameOf("sharing", string(t))
+}
+
+// OpeningText is the city's word for an opening type.
+func (p *Policy) OpeningText(t OpeningType) errs.Text {
+	if r, ok := p.Opening[t]; ok && r.Text.ZH != "" {
+		return r.Text
+	}
+	return NameOf("opening", string(t))
+}
