@@ -159,6 +159,7 @@ type Resource struct {
 	Source       Source      `json:"source"`                  // FS-18
 	Secrecy      Secrecy     `json:"secrecy"`                 // FZM-2, FZM-31
 	Survey       Survey      `json:"survey"`                  // volumes of the general survey
+	Ready        *Decision   `json:"ready,omitempty"`         // the steward has finished and asks for sign-off
 	SignOff      *Decision   `json:"sign_off,omitempty"`      // the department's leader
 	SecrecyCheck *Decision   `json:"secrecy_check,omitempty"` // the secrecy reviewer
 	SubmittedBy  *Decision   `json:"submitted_by,omitempty"`  //
@@ -380,7 +381,7 @@ type Decision struct {
 	By      string    `json:"by"` // person id
 	Name    string    `json:"name"`
 	Post    string    `json:"post"`
-	Outcome string    `json:"outcome"` // "approved", "returned", "signed", "cleared", "submitted", "withdrawn"
+	Outcome string    `json:"outcome"` // "ready", "signed", "cleared", "submitted", "approved", "returned", "withdrawn"
 	Reason  string    `json:"reason,omitempty"`
 	At      time.Time `json:"at"`
 }
@@ -407,6 +408,8 @@ type Row struct {
 	Grade                   int
 	UpdatedAt               time.Time
 	PublishedAt             time.Time
+	Items                   int
+	Ready                   bool // a draft that waits for sign-off
 	Withdrawn               bool
 	ExistsOnly              bool // the reader may know that it exists, nothing else (FS-12)
 }
@@ -415,7 +418,7 @@ type Row struct {
 type Event struct {
 	At      time.Time
 	Version int
-	Action  string // "create", "edit", "sign_off", "secrecy", "submit", "return", "approve", "publish", "withdraw", "recall", "discard"
+	Action  string // create, import, copy, edit, ready, sign_off, refuse, secrecy, submit, recall, return, approve, publish, revise, withdraw, discard
 	By      string
 	Name    string
 	Post    string
