@@ -81,6 +81,11 @@ type Layout struct {
 	// AllowShort reads a row with fewer cells than the header as if the rest
 	// were empty, instead of calling it a flaw (CSV only).
 	AllowShort bool `json:"allow_short,omitempty"`
+	// Decimal is the decimal mark of the file's numbers, "." or ",".
+	Decimal string `json:"decimal,omitempty"`
+	// Records is the key of the top object under which the array of records
+	// stands; "" when the array itself is the top (JSON only).
+	Records string `json:"records,omitempty"`
 	// FillMerged repeats a vertically merged cell's value on each of its data
 	// rows (XLSX only).
 	FillMerged bool `json:"fill_merged,omitempty"`
