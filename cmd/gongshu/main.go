@@ -33,6 +33,7 @@ type commands struct {
 	globals
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
+	Serve   serveCmd   `cmd:"" help:"Run the platform."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 }
 

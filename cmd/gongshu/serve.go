@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"gongshu/console"
+	"gongshu/internal/errs"
+	"gongshu/internal/web"
+	"gongshu/portal"
+	"gongshu/profile"
+)
+
+// serveCmd runs the platform.
+type serveCmd struct {
+	stores
+	Addr  string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"GONGSHU_ADDR"`
+	Roles []string `help:"What this node does: portal, console, gateway, worker." default:"portal,console,gateway,worker" enum:"portal,console,gateway,worker" env:"GONGSHU_ROLES"`
+}
+
+func (c serveCmd) Run(ctx context.Context, g *globals) error {
+	a, err := open(ctx, c.stores, time.Now)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.serve(ctx, c.Addr, func(base string) {
+		fmt.Fprintf(g.out, "gongshu %s  %s\n", version, base)
+	})
+}
+
+// handler is everything that the program answers.
+func (a *app) handler() http.Handler {
+	city, platform, open := profile.CityName.Of(a.profile).V, profile.PlatformName.Of(a.profile).V, profile.OpenPlatform.Of(a.profile).V
+	mux := http.NewServeMux()
+	mux.Handle("/console/", console.New(console.Deps{
+		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
+		Door: a.door, Now: a.now, Log: a.logger,
+	}))
+	mux.Handle("/", portal.New(portal.Deps{
+		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
+		Console: "/console/", Now: a.now, Log: a.logger,
+	}))
+	return mux
+}
+
+// serve answers on addr until ctx ends, then lets requests under way finish.
+// ready is told the address once it listens.
+func (a *app) serve(ctx context.Context, addr string, ready func(base string)) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return errs.Newf(errs.Unavailable, "无法监听 %s，端口可能已被占用；请用 --addr 换一个", "cannot listen on %s, the port may be taken; choose another with --addr", addr).In("--addr").Because(err)
+	}
+	running, stop := context.WithCancel(ctx)
+	wait := a.start(running)
+	defer func() { stop(); wait() }()
+	site := &web.Site{Log: a.logger}
+	server := &http.Server{
+		Handler:           site.Wrap(a.handler()),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	ready("http://" + strings.Replace(listener.Addr().String(), "[::]", "127.0.0.1", 1))
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return server.Close()
+	}
+	return nil
+}
