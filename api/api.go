@@ -1,0 +1,217 @@
+// Package api is JSON over HTTP for systems: everything under /api/.
+//
+// An area's operations stand in <area>.go as func (a *API) register<Area>(),
+// called from routes.go; what they need is a field of Deps. Ordinary operations
+// are registered with [Register], which validates input against the Go types and
+// writes them into the OpenAPI document at /api/openapi.json. Handlers that
+// stream, or that are too hot for reflection, are plain http.Handlers put in with
+// declare, which writes the same document. Errors of either are problem+json
+// (RFC 9457) by package internal/web.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"gongshu/gateway"
+	"gongshu/identity"
+	"gongshu/internal/errs"
+	"gongshu/internal/web"
+	"gongshu/operation"
+)
+
+// Deps is what the operations work with.
+type Deps struct {
+	Brand   errs.Text // the platform's name
+	Version string
+	Door    *operation.Door
+	Clients *identity.Service
+	// Session gives the person whom a browser's cookie stands for, false for
+	// nobody; nil where people do not call.
+	Session func(r *http.Request) (identity.Actor, bool)
+	Gateway *gateway.Service
+	Now     func() time.Time // time.Now where nil
+	Log     *slog.Logger     // slog.Default() where nil
+}
+
+// API answers everything under /api/.
+type API struct {
+	Deps
+	mux  *http.ServeMux
+	huma huma.API
+}
+
+// words guards huma's global constructor of errors.
+var words sync.Once
+
+// New makes the handler. Wrap it with web.Site.Wrap.
+func New(deps Deps) http.Handler {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.Log == nil {
+		deps.Log = slog.Default()
+	}
+	a := &API{Deps: deps, mux: http.NewServeMux()}
+	a.open()
+	a.routes()
+	a.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		web.Fail(w, r, errs.New(errs.NotFound, errs.T("没有这个接口，或请求方法不对；接口清单见 /api/openapi.json", "there is no such operation, or not with this method; see /api/openapi.json")))
+	})
+	return a.enter(a.mux)
+}
+
+// open begins the OpenAPI document.
+func (a *API) open() {
+	words.Do(func() { huma.NewError = newProblem })
+	config := huma.DefaultConfig(a.Brand.EN, a.Version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/openapi", "", ""
+	config.CreateHooks, config.Transformers = nil, nil
+	config.Info.Description = a.Brand.ZH + "。每个请求须带接口密钥；错误以 application/problem+json 返回，写明字段、原因和条款。\n\n" +
+		"Every request carries an API key; errors are application/problem+json with field, reason and article."
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key": {Type: "http", Scheme: "bearer", Description: "API key of a client: gsk_…"},
+		"signature": {Type: "apiKey", In: "header", Name: "Authorization",
+			Description: identity.SignatureScheme + " Credential=…, Timestamp=…, Nonce=…, Digest=…, Signature=… (docs/api-signing.md)"},
+	}
+	config.Security = []map[string][]string{{"key": {}}, {"signature": {}}}
+	a.huma = humago.New(a.mux, config)
+}
+
+type actorKey struct{}
+
+// actorOf gives who calls: an API client, a person of the console, or a visitor.
+func actorOf(ctx context.Context) identity.Actor {
+	a, _ := ctx.Value(actorKey{}).(identity.Actor)
+	return a
+}
+
+// WithActor puts who calls into a request's context; tests use it to skip keys.
+func WithActor(ctx context.Context, actor identity.Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// enter finds out who calls. Handlers of the data service authenticate by
+// themselves, on a shorter way.
+func (a *API) enter(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.own(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		ctx := r.Context()
+		if _, set := ctx.Value(actorKey{}).(identity.Actor); set {
+			next.ServeHTTP(w, r)
+			return
+		}
+		actor := identity.Visitor(web.Addr(r), web.Lang(ctx))
+		if r.Header.Get("Authorization") != "" && a.Clients != nil {
+			caller, err := a.Clients.Authenticate(r, addrOf(r))
+			if err != nil {
+				web.Fail(w, r, err)
+				return
+			}
+			actor = caller.Actor
+			actor.Addr = web.Addr(r)
+			web.NoteActor(ctx, caller.Client.ID)
+		} else if a.Session != nil {
+			if person, ok := a.Session(r); ok {
+				actor = person
+				web.NoteActor(ctx, person.Login)
+			}
+		}
+		r = r.WithContext(WithActor(ctx, actor))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// addrOf is the caller's address for source address lists; invalid when unknown,
+// which no list admits.
+func addrOf(r *http.Request) netip.Addr {
+	addr, _ := netip.ParseAddr(web.Addr(r))
+	return addr
+}
+
+// Register puts in an operation whose input and output are Go types as huma reads
+// them. The handler's errors become problem+json by their kind.
+func Register[I, O any](a *API, op huma.Operation, handler func(ctx context.Context, in *I) (*O, error)) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// declare puts in a plain handler and describes it in the OpenAPI document.
+// Paths with {code} take a resource code whose slash is written "-".
+func (a *API) declare(op huma.Operation, handler http.Handler) {
+	a.mux.Handle(op.Method+" "+op.Path, handler)
+	a.huma.OpenAPI().AddOperation(&op)
+}
+
+// problem is an error as huma answers it.
+type problem struct{ web.Problem }
+
+func (p *problem) Error() string             { return p.Title }
+func (p *problem) GetStatus() int            { return p.Status }
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+func (a *API) problem(ctx context.Context, err error) error {
+	lang := web.Lang(ctx)
+	p := &problem{web.NewProblem(err, lang, web.ID(ctx))}
+	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
+		a.Log.Error("failed", "id", web.ID(ctx), "err", err)
+	}
+	if e := web.Refusal(err); e.RetryAfter > 0 {
+		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(e.RetryAfter)}})
+	}
+	return p
+}
+
+// newProblem turns huma's own refusals (a body that does not fit the schema) into
+// the same form.
+func newProblem(status int, msg string, faults ...error) huma.StatusError {
+	kind := errs.Invalid
+	text := errs.T("请求不符合接口定义", "the request does not fit the definition of the operation")
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		kind, text = errs.TooLarge, errs.T("请求内容过大", "the request is too large")
+	case status == http.StatusUnsupportedMediaType || status == http.StatusNotAcceptable:
+		kind, text = errs.Unsupported, errs.T("不支持这种内容类型", "this content type is not supported")
+	case status == http.StatusNotFound:
+		kind, text = errs.NotFound, errs.T("没有找到", "not found")
+	case status >= 500:
+		kind, text = errs.Internal, errs.T("程序出错", "the program failed")
+	}
+	e := errs.New(kind, text)
+	for _, f := range faults {
+		field, message := "", ""
+		var detail huma.ErrorDetailer
+		if errors.As(f, &detail) {
+			d := detail.ErrorDetail()
+			field, message = strings.TrimPrefix(d.Location, "body."), d.Message
+		} else if f != nil {
+			message = f.Error()
+		}
+		if message != "" {
+			e.Problems = append(e.Problems, errs.Problem{Field: field, Code: "schema", Text: errs.T(message, message)})
+		}
+	}
+	if len(e.Problems) == 0 && msg != "" && status < 500 {
+		e.Problems = append(e.Problems, errs.Problem{Code: "schema", Text: errs.T(msg, msg)})
+	}
+	p := web.NewProblem(e, web.Chinese, "")
+	return &problem{p}
+}

@@ -1,0 +1,4 @@
+package api
+
+// registerGateway puts in the data service.
+func (a *API) registerGateway() {}
