@@ -373,7 +373,7 @@ func (s *Service) check(ctx context.Context, q db.Querier, r *Resource) ([]errs.
 				Text: errs.Tf("%[1]s已建有同类基础库“%[2]s”（%[3]s），避免重复建设，请申请共享", "%[1]s leads the same base database %[2]q (%[3]s): apply for it instead of building another", d.BodyName, d.Name, d.Code)})
 			continue
 		}
-		if strings.TrimSpace(r.Source.Overlap) == "" {
+		if policy.OneSource && strings.TrimSpace(r.Source.Overlap) == "" {
 			faults = append(faults, errs.Problem{Field: "source.overlap", Code: "duplicate", Clause: policy.Cite(TopicDuplicate),
 				Text: errs.Tf("与%[1]s的“%[2]s”（%[3]s）相似：一数一源，能通过共享获取的不再重复采集；确属不同数据的，请说明理由",
 					"looks like %[2]q of %[1]s (%[3]s): what can be had by sharing is not collected again; if it is different data, say why", d.BodyName, d.Name, d.Code)})
@@ -464,7 +464,7 @@ func (s *Service) Submit(ctx context.Context, a identity.Actor, addr AddressOf) 
 			return s.past(r, "提交", "submitted")
 		}
 		policy := s.Policy()
-		if r.SecrecyCheck == nil {
+		if policy.SecrecyStep && r.SecrecyCheck == nil {
 			return errs.New(errs.Conflict, errs.T("尚未通过保密审查，不能提交", "it cannot be submitted before the secrecy review")).By(policy.Cites[TopicSecrecy]...)
 		}
 		if err := s.inOrder(ctx, tx, r); err != nil {

@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"slices"
+	"time"
 
 	"gongshu/internal/errs"
+	"gongshu/profile"
 )
 
 // Policy is what the city's profile says about catalogs: its words for the types, which bases it
@@ -20,12 +22,80 @@ type Policy struct {
 	ClosedGround bool
 	// AuthorisedNeed: authorised opening names why general will not do (FZO-6.2).
 	AuthorisedNeed bool
+	// SecrecyStep: a version is cleared by the secrecy reviewer before it is submitted (FZM-31, LY-23).
+	SecrecyStep bool
+	// SideChannels: sharing beside the platform is allowed without an approval on record.
+	SideChannels bool
+	// OneSource: what looks like data that another body has needs a word on why (FS-5.2, LY-9, QZ-4.1).
+	OneSource bool
 	// GradeSharing is the highest grade that may be shared without conditions (1 … 4).
 	GradeSharing int
 	// GradeGeneral and GradeAuthorised are the highest grades that may be opened so (FZO-6).
 	GradeGeneral, GradeAuthorised int
 	// Cites names the articles behind each duty; a topic without an article is the city's practice.
 	Cites map[Topic][]string
+}
+
+// PolicyFrom reads the catalog's rules out of a city's profile as they are in force at t. The highest
+// grade that is shared without conditions is not in any of the texts: important (3) and core (4) data
+// never is, which is the platform's own rule.
+func PolicyFrom(p *profile.Profile, t time.Time) *Policy {
+	var instruments []string
+	for _, in := range p.Instruments() {
+		instruments = append(instruments, in.Code)
+	}
+	out := &Policy{
+		Sharing:            map[SharingType]SharingRule{},
+		Opening:            map[OpeningType]OpeningRule{},
+		WithheldExistsOnly: profile.WithheldShown.At(p, t).V == "existence",
+		ClosedHidden:       profile.ClosedShown.At(p, t).V == "hidden",
+		ClosedGround:       profile.ClosedGrounds.At(p, t).V,
+		SideChannels:       profile.SideChannels.At(p, t).V == "allowed",
+		OneSource:          profile.OneSource.At(p, t).V,
+		GradeSharing:       2,
+		GradeGeneral:       profile.GradeGeneralMax.At(p, t).V,
+		GradeAuthorised:    profile.GradeOpeningMax.At(p, t).V,
+		Cites:              TopicCites(instruments),
+	}
+	out.AuthorisedNeed = out.Cite(TopicNeed) != ""
+	for _, step := range profile.CatalogSteps.At(p, t).V {
+		if step.Key == "secrecy_review" {
+			out.SecrecyStep = true
+		}
+	}
+	// A value's own article outweighs the list of articles about the topic.
+	lead := func(topic Topic, clauses []string) {
+		if len(clauses) > 0 {
+			rest := slices.DeleteFunc(slices.Clone(out.Cites[topic]), func(id string) bool { return slices.Contains(clauses, id) })
+			out.Cites[topic] = append(slices.Clone(clauses), rest...)
+		}
+	}
+	lead(TopicBasis, profile.BasisKinds.At(p, t).Clauses)
+	lead(TopicWithheld, profile.WithheldShown.At(p, t).Clauses)
+	lead(TopicClosed, profile.ClosedShown.At(p, t).Clauses)
+	lead(TopicGround, profile.ClosedGrounds.At(p, t).Clauses)
+	lead(TopicChannel, profile.SideChannels.At(p, t).Clauses)
+	lead(TopicDuplicate, profile.OneSource.At(p, t).Clauses)
+
+	kinds := profile.BasisKinds.At(p, t)
+	required := profile.BasisRequiredFor.At(p, t)
+	filing := profile.BasisFiling.At(p, t)
+	for _, typ := range []SharingType{Unconditional, Conditional, Withheld} {
+		words := p.SharingTerm(string(typ))
+		rule := SharingRule{Text: errs.T(words.ZH, words.EN), Clauses: profile.SharingTypes.At(p, t).Clauses}
+		if slices.Contains(required.V, string(typ)) {
+			for _, k := range kinds.V {
+				rule.Basis = append(rule.Basis, BasisKind(k))
+			}
+			rule.Filing = filing.V == "filed" || filing.V == "supplied"
+		}
+		out.Sharing[typ] = rule
+	}
+	for _, typ := range []OpeningType{General, Authorised, Closed} {
+		words := p.OpeningTerm(string(typ))
+		out.Opening[typ] = OpeningRule{Text: errs.T(words.ZH, words.EN), Clauses: profile.OpeningTypes.At(p, t).Clauses}
+	}
+	return out
 }
 
 // SharingRule is what a city asks of a sharing type.

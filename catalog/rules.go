@@ -517,7 +517,7 @@ func (p *problems) ways(r *Resource) {
 	case r.Kind == Interface && (platform[WayDatabase] || platform[WayFile]):
 		p.add("sharing_ways", "format", clause, "接口类资源以服务接口方式共享", "an interface is shared as service interface")
 	}
-	if side && strings.TrimSpace(r.SideApproval) == "" {
+	if side && !p.policy.SideChannels && strings.TrimSpace(r.SideApproval) == "" {
 		p.add("side_approval", "required", p.topic(TopicChannel),
 			"数据共享统一通过平台进行；确需邮件、拷盘或介质交换的，请填写主管部门批准文号", "sharing goes through the platform; where mail, disk or paper cannot be avoided, give the number of the authority's approval")
 	}
