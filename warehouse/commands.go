@@ -42,7 +42,7 @@ func Open(ctx context.Context, target string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: d, Now: time.Now}
+	s := &Store{db: d, Now: time.Now, target: target}
 	s.tables.byResource = map[string]*cached{}
 	if isFile {
 		s.native = &liteStore{dsn: db.SQLiteDSN(path, "FULL") + "&_pragma=query_only(1)"}
@@ -68,6 +68,10 @@ func Open(ctx context.Context, target string) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Again opens the same warehouse once more, with connections and caches of its
+// own: what a second node would see.
+func (s *Store) Again(ctx context.Context) (*Store, error) { return Open(ctx, s.target) }
 
 // Close ends all connections; streams under way fail.
 func (s *Store) Close() error { return errors.Join(s.native.close(), s.db.Close()) }
@@ -660,6 +664,9 @@ func (r *Rebuild) Load(ctx context.Context, m Marker, columns []string, source S
 			return err
 		}
 		done.Mode = m.Mode
+		if m.Mode == Replace {
+			done.Deleted = m.Deleted // of the table before it, which is not replayed
+		}
 		*r.next = next
 		return nil
 	})

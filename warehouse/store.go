@@ -22,7 +22,7 @@ import (
 type table struct {
 	Table
 	generation int64
-	version    Version
+	version    int64 // counts changes of shape and generation
 	indexes    [][]string
 	rows       int64
 	nextBatch  int64
@@ -214,7 +214,7 @@ func (s *Store) writeTable(ctx context.Context, q db.Querier, t *table) error {
 		ON CONFLICT (resource) DO UPDATE SET generation = excluded.generation, version = excluded.version,
 		columns = excluded.columns, keys = excluded.keys, indexes = excluded.indexes, rows = excluded.rows,
 		next_batch = excluded.next_batch, reset_no = excluded.reset_no, changed_no = excluded.changed_no`,
-		t.Resource, t.generation, int64(t.version), string(columns), string(keys), string(indexes), t.rows, t.nextBatch, t.resetNo, t.changedNo)
+		t.Resource, t.generation, t.version, string(columns), string(keys), string(indexes), t.rows, t.nextBatch, t.resetNo, t.changedNo)
 	return err
 }
 
@@ -524,6 +524,6 @@ func isMissingTable(err error) bool {
 // need not merge two tables.
 func (s *Store) anyTombstone(ctx context.Context, t *table, since int64) (bool, error) {
 	var n int64
-	err := s.db.Read().QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+t.tombsName()+" WHERE _seq > $1 LIMIT 1) AS some", since).Scan(&n)
+	err := s.db.Read().QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+t.tombsName()+" WHERE _seq > $1 LIMIT 1) AS found", since).Scan(&n)
 	return n > 0, err
 }

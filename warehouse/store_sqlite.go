@@ -296,6 +296,7 @@ type liteCursor struct {
 	done  <-chan struct{}
 	ctx   context.Context
 	n     int
+	ended bool // stepping on would run the query again
 }
 
 func (l *liteStore) open(ctx context.Context, q *query, out []Column, long bool) (cursor, error) {
@@ -349,7 +350,7 @@ func (l *liteStore) openOn(ctx context.Context, c *liteConn, text string, args [
 }
 
 func (c *liteCursor) next(row []Value) (bool, error) {
-	if c.rows == nil {
+	if c.ended || c.rows == nil {
 		return false, nil
 	}
 	if c.n++; c.n%256 == 0 && c.done != nil {
@@ -359,6 +360,7 @@ func (c *liteCursor) next(row []Value) (bool, error) {
 	}
 	err := c.rows.Next(c.stmt.dest)
 	if err == io.EOF {
+		c.ended = true
 		return false, nil
 	}
 	if err != nil {

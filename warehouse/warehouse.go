@@ -144,12 +144,8 @@ type Marker struct {
 type Store struct {
 	db     *db.DB
 	native native
+	target string
 	tables tableCache
 	// Now stamps garbage and cache ages; time.Now unless a test sets it.
 	Now func() time.Time
 }
-
-// Version is the version of a published schema the store knows: it changes with
-// every EnsureTable and Migrate that changed something, and with each switch to
-// a new generation.
-type Version int64
