@@ -9,6 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gongshu/audit"
+	"gongshu/audit/audittest"
 	"gongshu/clause"
 	"gongshu/identity"
 	"gongshu/internal/db"
@@ -18,23 +20,6 @@ import (
 	"gongshu/profile"
 	"gongshu/workday"
 )
-
-// memoryLog keeps what the door tells the log.
-type memoryLog struct {
-	mu      sync.Mutex
-	entries []operation.Entry
-}
-
-func (l *memoryLog) AppendTx(_ context.Context, _ *db.Tx, e operation.Entry) (int64, error) {
-	return l.Append(context.Background(), e)
-}
-
-func (l *memoryLog) Append(_ context.Context, e operation.Entry) (int64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries = append(l.entries, e)
-	return int64(len(l.entries)), nil
-}
 
 type clock struct{ t time.Time }
 
@@ -52,13 +37,13 @@ func (c *clock) on(date string) {
 type house struct {
 	*Service
 	clock *clock
-	log   *memoryLog
+	log   *audit.Log
 	db    *db.DB
 }
 
 func newHouse(t *testing.T, d *db.DB) house {
 	t.Helper()
-	h := house{clock: &clock{}, log: &memoryLog{}, db: d}
+	h := house{clock: &clock{}, log: audittest.Open(t, d), db: d}
 	h.clock.on("2026-02-13")
 	door, err := operation.New(operation.Deps{DB: d, Log: h.log, Now: h.clock.now})
 	if err != nil {
@@ -266,14 +251,9 @@ func TestRefusals(t *testing.T) {
 	if _, err := h.Decide(t.Context(), director, task, Decision{Outcome: Approve}); !errs.Is(err, errs.Conflict) {
 		t.Errorf("deciding twice: %v", err)
 	}
-	refused := 0
-	for _, e := range h.log.entries {
-		if e.Outcome == operation.Refused {
-			refused++
-		}
-	}
-	if refused != 4 {
-		t.Errorf("%d refusals in the log, want 4", refused)
+	page, err := h.log.Search(t.Context(), audit.Filter{Outcome: audit.Refused, Case: c.Number}, 0, 50)
+	if err != nil || len(page.Records) != 4 {
+		t.Errorf("%d refusals in the log (%v), want 4", len(page.Records), err)
 	}
 }
 
