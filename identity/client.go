@@ -282,3 +282,8 @@ func hmacSM3(key, message []byte) []byte {
 
 // String shows a client in logs without anything secret.
 func (c APIClient) String() string { return fmt.Sprintf("client %s (%s)", c.ID, c.Name) }
+
+// ClientsTx returns the clients of a body within a transaction.
+func (s *Service) ClientsTx(ctx context.Context, tx *db.Tx, body string) ([]APIClient, error) {
+	return clientsOf(ctx, tx, body)
+}

@@ -81,13 +81,23 @@ func principalAttrs(a identity.Actor) cedar.Record {
 		"id":          types.String(a.ID),
 		"kind":        types.String(kind),
 		"post":        types.String(a.Post),
-		"posts":       postSet(a.Posts),
+		"posts":       postSet(allPosts(a)),
 		"body":        types.String(a.Body),
 		"district":    types.String(a.District),
 		"level":       types.String(a.Level),
 		"client":      types.String(a.Client),
 		"must_change": types.Boolean(a.MustChange),
 	})
+}
+
+// allPosts are the posts held at the acting body and anywhere else: duties that
+// exclude each other do so wherever they are held.
+func allPosts(a identity.Actor) []identity.Post {
+	posts := slices.Clone(a.Posts)
+	for _, h := range a.Held {
+		posts = append(posts, h.Post)
+	}
+	return posts
 }
 
 func postSet(posts []identity.Post) types.Set {

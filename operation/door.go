@@ -204,3 +204,11 @@ func (d *Door) entry(v *visit, action Action, outcome, code string) audit.Entry 
 	}
 	return e
 }
+
+// CountVisitor counts an attempt that is not worth an entry of its own, such as a
+// log-in under a name that does not exist.
+func (d *Door) CountVisitor(action Action) {
+	d.mu.Lock()
+	d.refused[action]++
+	d.mu.Unlock()
+}

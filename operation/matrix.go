@@ -25,6 +25,7 @@ const (
 	Own      Scope = "own"      // things of the actor's body
 	District Scope = "district" // things of the actor's own division
 	Reach    Scope = "reach"    // see [Reaches]
+	CityWide Scope = "city"     // reach, for city-level actors only
 	Any      Scope = "any"
 )
 
@@ -33,6 +34,8 @@ const (
 type Right struct {
 	Who   string
 	Scope Scope
+	// Others is set by a "!" after the scope: not for the actor's own account.
+	Others bool
 }
 
 // Row is one action of the matrix under given relations.
@@ -45,14 +48,14 @@ type Row struct {
 	Line    int
 }
 
-// Scope returns how far who may go in this row, "" when not at all.
-func (r Row) Scope(who string) Scope {
+// Right returns how far who may go in this row; its Scope is "" when not at all.
+func (r Row) Right(who string) Right {
 	for _, right := range r.Allowed {
 		if right.Who == who {
-			return right.Scope
+			return right
 		}
 	}
-	return ""
+	return Right{Who: who}
 }
 
 // Everybody returns whom the matrix tells about: every post, then the actors without one.
@@ -109,17 +112,21 @@ func parseRow(record []string) (Row, error) {
 	row := Row{Action: Action(record[0])}
 	for _, field := range strings.Fields(record[1]) {
 		who, scope, ok := strings.Cut(field, ":")
-		if ok && who == string(identity.Person) { // every post
+		scope, others := strings.CutSuffix(scope, "!")
+		whom := []string{who}
+		if who == string(identity.Person) {
+			whom = whom[:0]
 			for _, post := range identity.AllPosts() {
-				row.Allowed = append(row.Allowed, Right{Who: string(post), Scope: Scope(scope)})
+				whom = append(whom, string(post))
 			}
-			continue
 		}
-		if !ok || !slices.Contains(Everybody(), who) ||
-			!slices.Contains([]Scope{Self, Own, District, Reach, Any}, Scope(scope)) {
-			return row, fmt.Errorf("%q is not post:scope", field)
+		for _, who := range whom {
+			if !ok || !slices.Contains(Everybody(), who) ||
+				!slices.Contains([]Scope{Self, Own, District, Reach, CityWide, Any}, Scope(scope)) {
+				return row, fmt.Errorf("%q is not post:scope", field)
+			}
+			row.Allowed = append(row.Allowed, Right{Who: who, Scope: Scope(scope), Others: others})
 		}
-		row.Allowed = append(row.Allowed, Right{Who: who, Scope: Scope(scope)})
 	}
 	if record[2] != "" {
 		if err := json.Unmarshal([]byte(record[2]), &row.Attrs); err != nil {

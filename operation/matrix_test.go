@@ -29,8 +29,13 @@ const (
 
 var relations = []relation{relSelf, relOwn, relDistrict, relCounty, relElsewhere}
 
-func covers(scope Scope, level string, rel relation) bool {
-	switch scope {
+func covers(r Right, level string, rel relation) bool {
+	if r.Others && rel == relSelf {
+		return false
+	}
+	switch r.Scope {
+	case CityWide:
+		return level == "city" && rel != relElsewhere
 	case Any:
 		return true
 	case Reach:
@@ -108,8 +113,8 @@ func TestMatrix(t *testing.T) {
 			for _, level := range []string{"city", "county"} {
 				for _, rel := range relations {
 					actor := matrixActor(who, level)
-					want := covers(row.Scope(who), level, rel)
-					if actor.Body == "" && row.Scope(who) != Any {
+					want := covers(row.Right(who), level, rel)
+					if actor.Body == "" && row.Right(who).Scope != Any {
 						want = false // no body, no relation
 					}
 					d, err := set.Decide(actor, row.Action, matrixTarget(actor, rel, row.Attrs))
@@ -143,7 +148,7 @@ func TestAdminsHaveNothingInCommon(t *testing.T) {
 	for _, row := range rows {
 		var admins, others int
 		for _, who := range all {
-			if row.Scope(who) == "" {
+			if row.Right(who).Scope == "" {
 				continue
 			}
 			if identity.Post(who).Admin() {

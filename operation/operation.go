@@ -40,9 +40,11 @@
 // # The matrix
 //
 // testdata/matrix/<area>.csv has a row an action: action, allowed, attrs. allowed
-// lists post:scope separated by spaces, where scope is own (target of the own
-// body), district (of the own district), reach (as above) or any; client, system
-// and anonymous stand for actors without a post, person for every post. attrs is a JSON object given as
+// lists post:scope separated by spaces, where scope is self (the actor's own
+// account), own (target of the own body), district (of the own district), reach
+// (as above), city (reach, for city-level actors only) or any; a ! after the scope
+// leaves the actor's own account out. client, system and anonymous stand for
+// actors without a post, person for every post. attrs is a JSON object given as
 // Attrs, for policies that look at relations. A test compares every action with
 // every post, in every relation; an action in the code without a row or without a
 // policy fails. An action may have several rows with different attrs.
