@@ -1,24 +1,43 @@
 package ui
 
-import "context"
+import (
+	"context"
+	"strings"
 
-// clauseWords gives the instrument and number of a clause id; it is set when the
-// register is linked in.
+	"gongshu/clause"
+)
+
+// clauseLabel names an article shortly: the instrument's short name and the
+// number as an official writes it.
 func clauseLabel(ctx context.Context, id string) string {
-	instrument, number := id, ""
-	for i, r := range id {
-		if r == '-' {
-			instrument, number = id[:i], id[i+1:]
-			break
-		}
-	}
-	key := "clause.short." + instrument
-	if number == "" || !HasWords(key) {
+	c, ok := clause.Get(id)
+	key := "clause.short." + c.Instrument
+	if !ok || !HasWords(key) {
 		return id
+	}
+	if English(ctx) {
+		return T(ctx, key, "Number", c.Article)
+	}
+	_, number, found := strings.Cut(c.CitationZH(), "》")
+	if !found {
+		number = c.Article
 	}
 	return T(ctx, key, "Number", number)
 }
 
+// clauseHint is what the pointer shows: the full citation, and in Chinese the
+// beginning of the article's own words, in English what the platform has to do.
 func clauseHint(ctx context.Context, id string) string {
-	return T(ctx, "ui.clause_hint", "ID", id)
+	c, ok := clause.Get(id)
+	if !ok {
+		return T(ctx, "ui.clause_hint", "ID", id)
+	}
+	if English(ctx) {
+		return c.CitationEN() + ": " + c.Must
+	}
+	text := []rune(strings.ReplaceAll(c.Text, "\n", " "))
+	if len(text) > 120 {
+		text = append(text[:120], '…')
+	}
+	return c.CitationZH() + "：" + string(text)
 }

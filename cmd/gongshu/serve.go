@@ -14,6 +14,7 @@ import (
 	"gongshu/internal/web"
 	"gongshu/portal"
 	"gongshu/profile"
+	"gongshu/ui"
 )
 
 // serveCmd runs the platform.
@@ -42,6 +43,7 @@ func (a *app) handler() http.Handler {
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
 		Door: a.door, Now: a.now, Log: a.logger,
 	}))
+	mux.Handle(ui.StaticPath, ui.Assets())
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
 		Console: "/console/", Now: a.now, Log: a.logger,
@@ -59,7 +61,10 @@ func (a *app) serve(ctx context.Context, addr string, ready func(base string)) e
 	running, stop := context.WithCancel(ctx)
 	wait := a.start(running)
 	defer func() { stop(); wait() }()
-	site := &web.Site{Log: a.logger}
+	if !ui.AssetsBuilt() {
+		a.logger.Warn("the browser files are not in this binary, pages are unstyled; build them with: npm ci --prefix ui && go run ./ui/build")
+	}
+	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage}
 	server := &http.Server{
 		Handler:           site.Wrap(a.handler()),
 		ReadHeaderTimeout: 10 * time.Second,
