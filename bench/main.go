@@ -48,7 +48,9 @@ type Env struct {
 var suites = []struct {
 	name string
 	run  func(ctx context.Context, env Env) ([]Row, error)
-}{}
+}{
+	{"warehouse", warehouseFigures},
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
