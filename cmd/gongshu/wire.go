@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,20 +11,29 @@ import (
 	"time"
 
 	"gongshu/audit"
+	"gongshu/casework"
+	"gongshu/catalog"
+	"gongshu/gateway"
 	"gongshu/identity"
+	"gongshu/internal/blob"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/internal/jobs"
 	"gongshu/operation"
+	"gongshu/org"
+	"gongshu/privacy"
 	"gongshu/profile"
+	"gongshu/warehouse"
 	"gongshu/workday"
 )
 
 // stores is where a city's data lies. The control store (cases, catalog, log)
 // and the warehouse are two, so that a large load never blocks a decision.
 type stores struct {
-	Data     string `help:"Data directory: stores, objects, keys." default:"data" env:"GONGSHU_DATA" type:"path"`
-	Database string `help:"Control store: sqlite:FILE or postgres://…; in the data directory by default." env:"GONGSHU_DATABASE" placeholder:"URL"`
-	City     string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
+	Data      string `help:"Data directory: stores, objects, keys." default:"data" env:"GONGSHU_DATA" type:"path"`
+	Database  string `help:"Control store: sqlite:FILE or postgres://…; in the data directory by default." env:"GONGSHU_DATABASE" placeholder:"URL"`
+	Warehouse string `help:"Warehouse: sqlite:FILE or postgres://…; beside the control store by default." env:"GONGSHU_WAREHOUSE" placeholder:"URL"`
+	City      string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
 }
 
 func (s stores) path(elem ...string) string {
@@ -40,18 +47,37 @@ func (s stores) databaseURL() string {
 	return "sqlite:" + s.path("control.db")
 }
 
+// warehouseURL is the warehouse's address: a file of its own in the data
+// directory, or the control store's PostgreSQL, where it takes its own schema.
+func (s stores) warehouseURL() string {
+	switch {
+	case s.Warehouse != "":
+		return s.Warehouse
+	case s.Database != "":
+		return s.Database
+	}
+	return "sqlite:" + s.path("warehouse.db")
+}
+
 // app is the whole program, wired: every area gets its collaborators here and
 // nowhere else.
 type app struct {
-	stores   stores
-	now      func() time.Time
-	logger   *slog.Logger
-	profile  *profile.Profile
-	calendar *workday.Calendar
-	control  *db.DB
-	log      *audit.Log
-	door     *operation.Door
-	identity *identity.Service
+	stores    stores
+	now       func() time.Time
+	logger    *slog.Logger
+	profile   *profile.Profile
+	calendar  *workday.Calendar
+	control   *db.DB
+	log       *audit.Log
+	door      *operation.Door
+	identity  *identity.Service
+	org       *org.Service
+	objects   *blob.Store
+	jobs      *jobs.Queue
+	casework  *casework.Service
+	warehouse *warehouse.Store
+	catalog   *catalog.Service
+	gateway   *gateway.Service
 
 	runs    []func(context.Context) error
 	closers []func() error
@@ -94,14 +120,42 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.door, err = operation.New(operation.Deps{DB: a.control, Log: a.log, Now: now}); err != nil {
 		return nil, err
 	}
-	secret, err := loadSecret(s.path("keys", "server.key"))
+	master, err := blob.LoadMaster(s.path("keys", "master.key"), blob.SM4GCM)
 	if err != nil {
 		return nil, err
 	}
-	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: secret, Now: now}); err != nil {
+	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Now: now}); err != nil {
 		return nil, err
 	}
 	a.runs = append(a.runs, a.identity.Run)
+	if a.org, err = org.New(org.Deps{DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now}); err != nil {
+		return nil, err
+	}
+	if a.objects, err = blob.Open(s.path("objects"), master, blob.SM4GCM); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.objects.Close)
+	a.jobs = jobs.New(a.control)
+	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Now: now})
+	if a.warehouse, err = warehouse.Open(ctx, s.warehouseURL()); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.warehouse.Close)
+	a.catalog = catalog.New(catalog.Deps{
+		DB: a.control, Door: a.door, Now: now, Tables: tables{a.warehouse},
+		Policy: func() *catalog.Policy { return catalog.PolicyFrom(a.profile, now()) },
+		Body:   a.catalogBody,
+	})
+	maskKeys, err := privacy.NewSoftKeys(master.Derive("masks", 32), false)
+	if err != nil {
+		return nil, err
+	}
+	if a.gateway, err = gateway.New(ctx, gateway.Deps{
+		DB: a.control, Resolve: a.gatewaySource, Rules: a.gatewayRules, Keys: maskKeys, Now: now, Log: a.logger,
+	}); err != nil {
+		return nil, err
+	}
+	a.runs = append(a.runs, a.gateway.Run, a.jobs.Run)
 	return a, nil
 }
 
@@ -133,26 +187,6 @@ func (a *app) openProfile(ctx context.Context) error {
 		return a.control.InTx(ctx, func(tx *db.Tx) error { return db.SetFact(ctx, tx, "city", city) })
 	}
 	return nil
-}
-
-// loadSecret reads the server's own secret of 32 bytes, and makes it the first time.
-func loadSecret(path string) ([]byte, error) {
-	secret, err := os.ReadFile(path)
-	if err == nil {
-		if len(secret) != 32 {
-			return nil, errs.Newf(errs.Invalid, "密钥文件 %s 长度不对，应为 32 字节", "the key file %s is not 32 bytes long", path)
-		}
-		return secret, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("read key: %w", err)
-	}
-	secret = make([]byte, 32)
-	rand.Read(secret)
-	if err := os.WriteFile(path, secret, 0o600); err != nil {
-		return nil, fmt.Errorf("write key: %w", err)
-	}
-	return secret, nil
 }
 
 // start runs what works in the background until ctx ends; wait returns when all

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+
+	"gongshu/catalog"
+	"gongshu/gateway"
+	"gongshu/internal/db"
+	"gongshu/privacy"
+	"gongshu/profile"
+	"gongshu/warehouse"
+	"gongshu/workday"
+)
+
+// What one area needs of another and may not import is adapted here.
+
+func (a *app) catalogBody(ctx context.Context, id string) (catalog.Body, error) {
+	b, err := a.org.Body(ctx, id)
+	if err != nil {
+		return catalog.Body{}, err
+	}
+	return catalog.Body{ID: b.ID, Name: b.Name, USCC: b.USCC, District: b.District}, nil
+}
+
+// tables is the warehouse as the catalog sees it.
+type tables struct{ store *warehouse.Store }
+
+func (t tables) Plan(ctx context.Context, old, next *catalog.Resource) error {
+	if old == nil {
+		return nil
+	}
+	return t.store.CheckMigration(ctx, tableOf(next))
+}
+
+func (t tables) Migrate(ctx context.Context, old, next *catalog.Resource) error {
+	if old == nil {
+		return t.store.EnsureTable(ctx, tableOf(next))
+	}
+	return t.store.Migrate(ctx, tableOf(next))
+}
+
+// tableOf is the shape of a table resource's rows.
+func tableOf(r *catalog.Resource) warehouse.Table {
+	table := warehouse.Table{Resource: r.ID}
+	for _, c := range catalog.ColumnsFor(r) {
+		table.Columns = append(table.Columns, warehouse.Column{
+			Name: c.Name, Type: warehouse.TypeOf(string(c.Type), c.Scale), Scale: c.Scale, Length: c.Length,
+		})
+		if c.Key {
+			table.Key = append(table.Key, c.Name)
+		}
+	}
+	return table
+}
+
+// gatewaySource is a published resource as a plan sees it.
+func (a *app) gatewaySource(ctx context.Context, q db.Querier, code string) (gateway.Source, error) {
+	r, err := a.catalog.GetTx(ctx, q, code, 0)
+	if err != nil {
+		return gateway.Source{}, err
+	}
+	source := gateway.Source{
+		ID: r.ID, Code: r.Code, Name: r.Name, Provider: r.Body, ProviderName: r.BodyName,
+		Sharing: string(r.Sharing), Version: r.Version,
+	}
+	for _, item := range r.Items {
+		source.Items = append(source.Items, gateway.SourceItem{
+			Name: item.Name, Column: item.Column, Type: string(item.Type), Key: item.Key,
+			Personal: privacy.Kind(item.Personal), Mask: item.Mask,
+		})
+	}
+	return source, nil
+}
+
+// gatewayRules are the profile's settings for the data service in force now.
+func (a *app) gatewayRules() gateway.Rules {
+	now := a.now()
+	bulk := profile.BulkExport.At(a.profile, now)
+	cell := profile.SmallCell.At(a.profile, now)
+	months := profile.LogMonths.At(a.profile, now)
+	facts := profile.UsageFacts.At(a.profile, now)
+	return gateway.Rules{
+		City:   profile.CityName.Of(a.profile).V.ZH,
+		NoBulk: bulk.V == "by_exception", NoBulkClause: bulk.Clause(),
+		MinCell: cell.V, MinCellClause: cell.Clause(),
+		UsageDays: months.V * 31, UsageDaysClause: months.Clause(),
+		FactsClauses: []string{facts.Clause()},
+		Location:     workday.Zone,
+	}
+}
