@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -37,7 +38,8 @@ func (l *Log) seal(e *Entry) {
 	}
 	if e.Post == "member" || e.ActorKind == "anonymous" {
 		e.ActorName = ""
-		if e.Addr != "" {
+		// An address has dots or colons; a digest that the caller made has none.
+		if strings.ContainsAny(e.Addr, ".:") {
 			e.Addr = l.keys.Digest("addr", e.Addr)
 		}
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -23,14 +24,7 @@ type Filter struct {
 	Subject  string // keyed digest, see Log.Digest
 }
 
-// fields are the indexed ones with the values that an entry has for them.
-func fields(e *Entry) [8][2]string {
-	return [8][2]string{
-		{"actor", e.Actor}, {"body", e.Body}, {"body", e.TargetBody}, {"action", e.Action},
-		{"resource", e.Resource}, {"case", e.Case}, {"grant", e.Grant}, {"outcome", e.Outcome},
-	}
-}
-
+// fields are the values asked for by the names that the index has for them.
 func (f *Filter) fields() [7][2]string {
 	return [7][2]string{
 		{"actor", f.Actor}, {"body", f.Body}, {"action", f.Action}, {"resource", f.Resource},
@@ -57,6 +51,13 @@ type blockIndex struct {
 
 type blockSpan struct{ n, first, last int64 }
 
+func (s *blockSpan) add(at int64) {
+	if s.first == 0 || at < s.first {
+		s.first = at
+	}
+	s.last = max(s.last, at)
+}
+
 type blockValue struct {
 	field, value string
 	block        int64
@@ -75,20 +76,19 @@ func (x *blockIndex) fill(ctx context.Context, q db.Querier, from, to int64) err
 		if r.content == nil {
 			return nil
 		}
-		e, err := ParseEntry(r.content)
-		if err != nil {
-			return err
+		k, ok := scanKeys(r.content)
+		if !ok {
+			return fmt.Errorf("audit entry %d is not canonical", r.seq)
 		}
-		span := &x.blocks[len(x.blocks)-1]
-		at := db.Ms(e.At)
-		if span.first == 0 || at < span.first {
-			span.first = at
-		}
-		span.last = max(span.last, at)
-		for _, fv := range fields(&e) {
-			if fv[1] != "" && !seen[fv] {
-				seen[fv] = true
-				x.values = append(x.values, blockValue{fv[0], fv[1], block})
+		x.blocks[len(x.blocks)-1].add(k.at)
+		for _, fv := range k.fields() {
+			if len(fv.value) == 0 {
+				continue
+			}
+			v := [2]string{fv.field, string(fv.value)}
+			if !seen[v] {
+				seen[v] = true
+				x.values = append(x.values, blockValue{v[0], v[1], block})
 			}
 		}
 		return nil

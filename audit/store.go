@@ -305,3 +305,117 @@ func lastBlock(ctx context.Context, q db.Querier, f *Filter, before int64) (n in
 	}
 	return n, err == nil, err
 }
+
+func allNotes(ctx context.Context, q db.Querier) (notes []string, err error) {
+	rows, err := q.Query(ctx, `SELECT note FROM audit_checkpoint ORDER BY size`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		notes = append(notes, text)
+	}
+	return notes, rows.Err()
+}
+
+// firstEntryFrom is the first entry numbered seq or higher.
+func firstEntryFrom(ctx context.Context, q db.Querier, seq int64) (first int64, found bool, err error) {
+	err = q.QueryRow(ctx, `SELECT seq FROM audit_entry WHERE seq >= $1 ORDER BY seq LIMIT 1`, seq).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return first, err == nil, err
+}
+
+func readSpans(ctx context.Context, q db.Querier) (map[int64]blockSpan, error) {
+	rows, err := q.Query(ctx, `SELECT n, first_at, last_at FROM audit_block`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	spans := map[int64]blockSpan{}
+	for rows.Next() {
+		var s blockSpan
+		if err := rows.Scan(&s.n, &s.first, &s.last); err != nil {
+			return nil, err
+		}
+		spans[s.n] = s
+	}
+	return spans, rows.Err()
+}
+
+func eachIndex(ctx context.Context, q db.Querier, fn func(blockValue) error) error {
+	rows, err := q.Query(ctx, `SELECT field, value, block FROM audit_index`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v blockValue
+		if err := rows.Scan(&v.field, &v.value, &v.block); err != nil {
+			return err
+		}
+		if err := fn(v); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func pruneUntil(ctx context.Context, q db.Querier) (until int64, err error) {
+	err = q.QueryRow(ctx, `SELECT until FROM audit_prune WHERE id = 1`).Scan(&until)
+	return until, err
+}
+
+// firstBlock is the first block with an entry at or after a time.
+func firstBlock(ctx context.Context, q db.Querier, at int64) (n int64, found bool, err error) {
+	err = q.QueryRow(ctx, `SELECT n FROM audit_block WHERE last_at >= $1 ORDER BY n LIMIT 1`, at).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	return n, err == nil, err
+}
+
+// checkpointFrom is the first checkpoint of at least a size.
+func checkpointFrom(ctx context.Context, q db.Querier, size int64) (c Checkpoint, err error) {
+	var at int64
+	err = q.QueryRow(ctx, `SELECT size, at, note FROM audit_checkpoint WHERE size >= $1 ORDER BY size LIMIT 1`, size).Scan(&c.Size, &at, &c.Note)
+	c.At = db.Time(at)
+	return c, err
+}
+
+func notesBetween(ctx context.Context, q db.Querier, from, to int64) (notes []string, err error) {
+	rows, err := q.Query(ctx, `SELECT note FROM audit_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size`, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		notes = append(notes, text)
+	}
+	return notes, rows.Err()
+}
+
+func setPruneUntil(ctx context.Context, q db.Querier, until int64) error {
+	_, err := q.Exec(ctx, `UPDATE audit_prune SET until = $1 WHERE id = 1`, until)
+	return err
+}
+
+func pruneContents(ctx context.Context, q db.Querier, from, to int64) (int64, error) {
+	done, err := q.Exec(ctx, `UPDATE audit_entry SET content = NULL WHERE seq >= $1 AND seq < $2 AND content IS NOT NULL`, from, to)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := q.Exec(ctx, `DELETE FROM audit_index WHERE block >= $1 AND block < $2`, from>>tileHeight, to>>tileHeight); err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
