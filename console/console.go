@@ -18,6 +18,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
+	"gongshu/org"
 	"gongshu/ui"
 )
 
@@ -27,6 +28,7 @@ type Deps struct {
 	Brand   errs.Text // the platform's name
 	Version string
 	Door    *operation.Door
+	Org     *org.Service
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 	// Notices are lines that every page shows, such as a store that is full.
@@ -90,8 +92,8 @@ func (c *Console) frame(r *http.Request, a identity.Actor) *ui.Frame {
 	}
 	f.Nav = c.navigation(ctx, a)
 	f.User = &ui.UserMenu{Name: a.Name, Body: a.BodyName, Post: a.Post.Text().In(lang), Links: []ui.Link{
-		{Label: ui.T(ctx, "console.account"), Href: "/console/account", Icon: "user-circle"},
-		{Label: ui.T(ctx, "console.sessions"), Href: "/console/account/sessions", Icon: "device-desktop"},
+		{Label: ui.T(ctx, "login.sessions"), Href: "/console/account/sessions", Icon: "device-desktop"},
+		{Label: ui.T(ctx, "login.change_password"), Href: "/console/account/password", Icon: "key"},
 	}}
 	for _, h := range a.Held {
 		f.User.Posts = append(f.User.Posts, ui.PostChoice{ID: h.ID, Label: h.Post.Text().In(lang), Body: h.BodyName,

@@ -4,34 +4,47 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/org"
 	"gongshu/ui"
 )
 
-// routesShell registers the workbench.
-func (c *Console) routesShell(mux *http.ServeMux) {
-	mux.HandleFunc("GET /console/{$}", c.workbench)
-}
+const (
+	sessionCookie = "gongshu_session"
+	passwordPage  = "/console/account/password"
+)
 
-func (c *Console) workbench(w http.ResponseWriter, r *http.Request) {
-	ui.Render(w, r, workbenchPage(actor(r)))
-}
-
-// enter finds out who acts and puts the page's frame into the context; whoever
-// is not logged in goes to the log-in page and comes back afterwards.
+// enter finds out who acts from the session's cookie and puts the page's frame
+// into the context. Whoever is not logged in goes to the log-in page and comes
+// back afterwards; whoever still has a one-time password changes it first.
 func (c *Console) enter(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// What officials see is for them alone: no cache on the way keeps it.
+		w.Header().Set("Cache-Control", "no-store")
+		ctx := r.Context()
 		a := actor(r)
-		ctx := ui.WithFrame(r.Context(), c.frame(r, a))
-		r = r.WithContext(ctx)
-		if a.IsAnonymous() && !open(r.URL.Path) {
-			if r.Method == http.MethodGet {
-				http.Redirect(w, r, "/console/login?back="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		if token := sessionToken(r); a.IsAnonymous() && token != "" && !open(r.URL.Path) {
+			resumed, err := c.Org.Session(ctx, token, web.Addr(r), web.Lang(ctx))
+			switch {
+			case err == nil:
+				a = resumed
+			case !errs.Is(err, errs.Unauthenticated):
+				r = r.WithContext(ui.WithFrame(ctx, c.frame(r, a)))
+				web.Fail(w, r, err)
 				return
 			}
-			web.Fail(w, r, errs.New(errs.Unauthenticated, errs.T("请先登录。", "Please log in first.")))
+		}
+		ctx = WithActor(ctx, a)
+		r = r.WithContext(ui.WithFrame(ctx, c.frame(r.WithContext(ctx), a)))
+		if a.IsAnonymous() && !open(r.URL.Path) {
+			c.sendToLogin(w, r)
+			return
+		}
+		if a.MustChange && r.URL.Path != passwordPage && r.URL.Path != "/console/logout" && !open(r.URL.Path) {
+			http.Redirect(w, r, passwordPage, http.StatusSeeOther)
 			return
 		}
 		web.NoteActor(ctx, a.Login)
@@ -39,14 +52,231 @@ func (c *Console) enter(next http.Handler) http.Handler {
 	})
 }
 
+// sendToLogin leads to the log-in page; a partial update by htmx is told to load
+// the page anew, since a log-in form inside a list would be of no use.
+func (c *Console) sendToLogin(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		web.Fail(w, r, errs.New(errs.Unauthenticated, errs.T("会话已结束，请重新登录。刚才的提交没有生效。", "The session has ended; log in again. What you just sent did not take effect.")))
+		return
+	}
+	to := "/console/login?" + url.Values{"back": {r.URL.RequestURI()}}.Encode()
+	if r.URL.Path == "/console/" {
+		to = "/console/login"
+	}
+	if r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Redirect", to)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
 // open says which pages need no log-in.
 func open(path string) bool { return path == "/console/login" }
+
+func sessionToken(r *http.Request) string {
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		return cookie.Value
+	}
+	return ""
+}
+
+// setSession gives the browser its token until it is closed; how long the token
+// counts is decided by the session in the database. "" takes it away.
+func setSession(w http.ResponseWriter, r *http.Request, token string) {
+	cookie := &http.Cookie{Name: sessionCookie, Value: token, Path: "/console/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: web.IsTLS(r)}
+	if token == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(w, cookie)
+}
 
 // back keeps a return address inside the console.
 func back(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.Contains(address, "\\") {
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.Contains(address, "\\") ||
+		u.Path == "/console/login" || u.Path == "/console/logout" {
 		return "/console/"
 	}
 	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
+}
+
+// routesShell registers log-in, own account and the workbench.
+func (c *Console) routesShell(mux *http.ServeMux) {
+	mux.HandleFunc("GET /console/login", c.loginForm)
+	mux.HandleFunc("POST /console/login", c.login)
+	mux.HandleFunc("POST /console/logout", c.logout)
+	mux.HandleFunc("POST /console/post", c.actAs)
+	mux.HandleFunc("GET "+passwordPage, c.passwordForm)
+	mux.HandleFunc("POST "+passwordPage, c.changePassword)
+	mux.HandleFunc("GET /console/account/sessions", c.sessions)
+	mux.HandleFunc("POST /console/account/sessions/end", c.endSession)
+	mux.HandleFunc("GET /console/{$}", c.workbench)
+}
+
+func (c *Console) loginForm(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	view := loginView{back: back(r.URL.Query().Get("back"))}
+	if token := sessionToken(r); token != "" {
+		if _, err := c.Org.Session(ctx, token, web.Addr(r), web.Lang(ctx)); err == nil {
+			http.Redirect(w, r, view.back, http.StatusSeeOther)
+			return
+		} else if e, ok := errs.As(err); ok && e.Kind == errs.Unauthenticated {
+			view.ended = e.Text.In(web.Lang(ctx))
+		}
+	}
+	ui.Render(w, r, loginPage(view))
+}
+
+// loginView is what the log-in page shows.
+type loginView struct {
+	login, back string
+	ended       string // why the last session ended
+	errors      ui.Errors
+}
+
+func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	if err := r.ParseForm(); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	view := loginView{login: strings.TrimSpace(r.PostForm.Get("login")), back: back(r.PostForm.Get("back"))}
+	token, a, err := c.Org.LogIn(ctx, org.LogInForm{Login: view.login, Secret: r.PostForm.Get("secret"),
+		Addr: web.Addr(r), Agent: r.UserAgent(), Lang: web.Lang(ctx)})
+	if err != nil {
+		e, ok := errs.As(err)
+		if !ok || e.Kind == errs.Internal {
+			web.Fail(w, r, err)
+			return
+		}
+		view.errors = ui.ErrorsOf(ctx, err)
+		ui.RenderStatus(w, r, web.Status(err), loginPage(view))
+		return
+	}
+	setSession(w, r, token)
+	if a.MustChange {
+		http.Redirect(w, r, passwordPage, http.StatusSeeOther)
+		return
+	}
+	http.Redirect(w, r, view.back, http.StatusSeeOther)
+}
+
+func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
+	if err := c.Org.LogOut(r.Context(), actor(r)); err != nil && !errs.Is(err, errs.NotFound) {
+		web.Fail(w, r, err)
+		return
+	}
+	setSession(w, r, "")
+	http.Redirect(w, r, "/console/login", http.StatusSeeOther)
+}
+
+// actAs changes the acting post and goes to the workbench: what the old page
+// showed may not be for the new post.
+func (c *Console) actAs(w http.ResponseWriter, r *http.Request) {
+	if err := c.Org.ActAs(r.Context(), actor(r), r.FormValue("holding")); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/console/", http.StatusSeeOther)
+}
+
+func (c *Console) passwordForm(w http.ResponseWriter, r *http.Request) {
+	ui.Render(w, r, passwordChange(actor(r), ui.Errors{}))
+}
+
+func (c *Console) changePassword(w http.ResponseWriter, r *http.Request) {
+	ctx, a := r.Context(), actor(r)
+	fail := func(err error) {
+		if !ui.IsRefusal(err) && !errs.Is(err, errs.TooMany) {
+			web.Fail(w, r, err)
+			return
+		}
+		ui.RenderStatus(w, r, web.Status(err), passwordChange(a, ui.ErrorsOf(ctx, err)))
+	}
+	if err := r.ParseForm(); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	fresh := r.PostForm.Get("secret")
+	if fresh != r.PostForm.Get("again") {
+		fail(errs.New(errs.Invalid, errs.T("两次输入的新口令不一致", "The two new passwords differ")).In("again"))
+		return
+	}
+	token, err := c.Org.ChangeSecret(ctx, a, r.PostForm.Get("old"), fresh)
+	if err != nil {
+		fail(err)
+		return
+	}
+	setSession(w, r, token)
+	http.Redirect(w, r, "/console/account/sessions?changed=1", http.StatusSeeOther)
+}
+
+func (c *Console) sessions(w http.ResponseWriter, r *http.Request) {
+	a := actor(r)
+	all, err := c.Org.Sessions(r.Context(), a)
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	ui.Render(w, r, sessionsPage(a, all, r.URL.Query().Get("changed") == "1"))
+}
+
+// endSession ends one of the own sessions, or all others with "others".
+func (c *Console) endSession(w http.ResponseWriter, r *http.Request) {
+	a := actor(r)
+	var err error
+	id := r.FormValue("session")
+	if id == "others" {
+		_, err = c.Org.EndOtherSessions(r.Context(), a)
+	} else {
+		err = c.Org.EndSession(r.Context(), a, id)
+	}
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	if id == a.SessionID {
+		setSession(w, r, "")
+		http.Redirect(w, r, "/console/login", http.StatusSeeOther)
+		return
+	}
+	http.Redirect(w, r, "/console/account/sessions", http.StatusSeeOther)
+}
+
+// agentWords makes a browser's own description short: its name and system.
+func agentWords(agent string) string {
+	find := func(names ...string) string {
+		for i := 0; i+1 < len(names); i += 2 {
+			if strings.Contains(agent, names[i]) {
+				return names[i+1]
+			}
+		}
+		return ""
+	}
+	browser := find("Edg/", "Edge", "QIHU", "360", "Firefox/", "Firefox", "HeadlessChrome", "Chrome", "Chrome/", "Chrome", "Safari/", "Safari", "curl/", "curl", "Go-http-client", "Go")
+	system := find("Android", "Android", "iPhone", "iPhone", "iPad", "iPad", "Windows", "Windows", "Mac OS X", "macOS", "Linux", "Linux")
+	switch {
+	case browser == "" && system == "":
+		runes := []rune(agent)
+		return string(runes[:min(len(runes), 40)])
+	case system == "":
+		return browser
+	}
+	return strings.TrimPrefix(browser+" · "+system, " · ")
+}
+
+// greetingKey picks the greeting by the hour of the city.
+func greetingKey(now time.Time) string {
+	switch h := now.In(time.FixedZone("CST", 8*3600)).Hour(); {
+	case h < 5:
+		return "workbench.hello_night"
+	case h < 11:
+		return "workbench.hello_morning"
+	case h < 13:
+		return "workbench.hello_noon"
+	case h < 18:
+		return "workbench.hello_afternoon"
+	}
+	return "workbench.hello_evening"
 }
