@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"time"
 
+	"gongshu/casework"
+	"gongshu/catalog"
 	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
@@ -29,6 +31,8 @@ type Deps struct {
 	Version string
 	Door    *operation.Door
 	Org     *org.Service
+	Cases   *casework.Service
+	Catalog *catalog.Service
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 	// Notices are lines that every page shows, such as a store that is full.

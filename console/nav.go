@@ -22,7 +22,7 @@ var entries = []struct {
 	items []entry
 }{
 	{"", []entry{
-		{"workbench", "console.workbench", "/console/", "checklist", ""},
+		{"workbench", "workbench.title", "/console/", "checklist", ""},
 	}},
 }
 

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
@@ -264,19 +263,4 @@ func agentWords(agent string) string {
 		return browser
 	}
 	return strings.TrimPrefix(browser+" · "+system, " · ")
-}
-
-// greetingKey picks the greeting by the hour of the city.
-func greetingKey(now time.Time) string {
-	switch h := now.In(time.FixedZone("CST", 8*3600)).Hour(); {
-	case h < 5:
-		return "workbench.hello_night"
-	case h < 11:
-		return "workbench.hello_morning"
-	case h < 13:
-		return "workbench.hello_noon"
-	case h < 18:
-		return "workbench.hello_afternoon"
-	}
-	return "workbench.hello_evening"
 }

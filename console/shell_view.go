@@ -39,3 +39,10 @@ func sessionRows(ctx context.Context, a identity.Actor, all []identity.Session) 
 	}
 	return rows
 }
+
+func panelActions(p *Panel) []ui.Action {
+	if p.More.Href == "" {
+		return nil
+	}
+	return []ui.Action{{Label: p.More.Label, Href: p.More.Href}}
+}

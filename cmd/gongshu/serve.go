@@ -41,7 +41,7 @@ func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/console/", console.New(console.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Door: a.door, Now: a.now, Log: a.logger,
+		Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
 	}))
 	mux.Handle(ui.StaticPath, ui.Assets())
 	mux.Handle("/", portal.New(portal.Deps{
