@@ -1,0 +1,172 @@
+package agreement
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"gongshu/internal/db"
+	"gongshu/internal/errs"
+)
+
+func insert(ctx context.Context, tx *db.Tx, a Agreement) error {
+	terms, err := json.Marshal(a.Terms)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO agreement_agreement (id, number, version, kind, case_id, case_no, resource, state, template, template_sum, terms, body, digest, created_at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
+		a.ID, a.Number, a.Version, a.Kind, a.CaseID, a.CaseNo, a.Resource, a.State, a.Template, a.TemplateSum, string(terms), a.Text, a.Digest, db.Ms(a.CreatedAt)); err != nil {
+		return err
+	}
+	for _, p := range a.Parties {
+		if _, err := tx.Exec(ctx, `INSERT INTO agreement_party (agreement, relation, body, body_name, signs) VALUES ($1,$2,$3,$4,$5)`,
+			a.ID, p.Relation, p.Body, p.BodyName, p.Signs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setState(ctx context.Context, tx *db.Tx, id, state string, effective, ended time.Time, reason string) error {
+	_, err := tx.Exec(ctx, `UPDATE agreement_agreement SET state=$2, effective_at=$3, ended_at=$4, reason=$5 WHERE id=$1`, id, state, db.Ms(effective), db.Ms(ended), reason)
+	return err
+}
+
+func addSignature(ctx context.Context, tx *db.Tx, id string, s Signature) error {
+	_, err := tx.Exec(ctx, `INSERT INTO agreement_signature (agreement, relation, signer, signer_name, post, at, note) VALUES ($1,$2,$3,$4,$5,$6,$7)`,
+		id, s.Relation, s.Signer, s.SignerName, s.Post, db.Ms(s.At), s.Note)
+	if db.IsUnique(err) {
+		return errs.New(errs.Conflict, errs.T("本方已签署", "your side has signed already"))
+	}
+	return err
+}
+
+const columns = `a.id, a.number, a.version, a.kind, a.case_id, a.case_no, a.resource, a.state, a.template, a.template_sum, a.terms, a.body, a.digest,
+	a.created_at, a.effective_at, a.ended_at, a.reason`
+
+func scan(row interface{ Scan(...any) error }) (Agreement, error) {
+	var a Agreement
+	var terms string
+	var created, effective, ended int64
+	if err := row.Scan(&a.ID, &a.Number, &a.Version, &a.Kind, &a.CaseID, &a.CaseNo, &a.Resource, &a.State, &a.Template, &a.TemplateSum, &terms, &a.Text, &a.Digest,
+		&created, &effective, &ended, &a.Reason); err != nil {
+		return a, err
+	}
+	a.CreatedAt, a.EffectiveAt, a.EndedAt = db.Time(created), db.Time(effective), db.Time(ended)
+	return a, json.Unmarshal([]byte(terms), &a.Terms)
+}
+
+func fill(ctx context.Context, q db.Querier, a *Agreement) error {
+	rows, err := q.Query(ctx, `SELECT relation, body, body_name, signs FROM agreement_party WHERE agreement=$1 ORDER BY relation`, a.ID)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p Party
+		if err := rows.Scan(&p.Relation, &p.Body, &p.BodyName, &p.Signs); err != nil {
+			return err
+		}
+		a.Parties = append(a.Parties, p)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	rows.Close()
+	sigs, err := q.Query(ctx, `SELECT relation, signer, signer_name, post, at, note FROM agreement_signature WHERE agreement=$1 ORDER BY at`, a.ID)
+	if err != nil {
+		return err
+	}
+	defer sigs.Close()
+	for sigs.Next() {
+		var s Signature
+		var at int64
+		if err := sigs.Scan(&s.Relation, &s.Signer, &s.SignerName, &s.Post, &at, &s.Note); err != nil {
+			return err
+		}
+		s.At = db.Time(at)
+		a.Signatures = append(a.Signatures, s)
+	}
+	return sigs.Err()
+}
+
+func one(ctx context.Context, q db.Querier, query string, args ...any) (Agreement, error) {
+	a, err := scan(q.QueryRow(ctx, query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, errs.New(errs.NotFound, errs.T("没有这份协议", "there is no such agreement"))
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, fill(ctx, q, &a)
+}
+
+func get(ctx context.Context, q db.Querier, id string) (Agreement, error) {
+	return one(ctx, q, `SELECT `+columns+` FROM agreement_agreement a WHERE a.id=$1 OR a.number=$1`, id)
+}
+
+func current(ctx context.Context, q db.Querier, caseID string) (Agreement, error) {
+	return one(ctx, q, `SELECT `+columns+` FROM agreement_agreement a WHERE a.case_id=$1 ORDER BY a.version DESC LIMIT 1`, caseID)
+}
+
+func many(ctx context.Context, q db.Querier, query string, args ...any) ([]Agreement, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Agreement
+	for rows.Next() {
+		a, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close()
+	for i := range out {
+		if err := fill(ctx, q, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func byCase(ctx context.Context, q db.Querier, caseID string) ([]Agreement, error) {
+	return many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a WHERE a.case_id=$1 ORDER BY a.version`, caseID)
+}
+
+func list(ctx context.Context, q db.Querier, f Filter) ([]Agreement, int, error) {
+	var conds []string
+	var args []any
+	mark := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
+	if f.Body != "" {
+		conds = append(conds, `EXISTS (SELECT 1 FROM agreement_party p WHERE p.agreement = a.id AND p.body = `+mark(f.Body)+`)`)
+	}
+	if f.State != "" {
+		conds = append(conds, `a.state = `+mark(f.State))
+	}
+	if f.Text != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		conds = append(conds, `(a.number LIKE `+mark(like)+` ESCAPE '\' OR a.terms LIKE `+mark(like)+` ESCAPE '\')`)
+	}
+	where := ""
+	if len(conds) > 0 {
+		where = ` WHERE ` + strings.Join(conds, ` AND `)
+	}
+	var total int
+	if err := q.QueryRow(ctx, `SELECT count(*) FROM agreement_agreement a`+where, args...).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	limit, offset := mark(f.Limit), mark(f.Offset)
+	out, err := many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a`+where+` ORDER BY a.created_at DESC, a.id DESC LIMIT `+limit+` OFFSET `+offset, args...)
+	return out, total, err
+}
