@@ -69,21 +69,28 @@ func (d *Door) May(actor identity.Actor, action Action, target Target) error {
 // a visitor) and names the rule and what would allow it. fn must not pass
 // through the door again: it calls …Tx functions.
 func (d *Door) Do(ctx context.Context, actor identity.Actor, action Action, target Target, fn func(ctx context.Context, tx *db.Tx) error) error {
+	_, err := d.DoIndexed(ctx, actor, action, target, fn)
+	return err
+}
+
+// DoIndexed is Do for receipts that show the place of the entry in the log: seq
+// counts from 0.
+func (d *Door) DoIndexed(ctx context.Context, actor identity.Actor, action Action, target Target, fn func(ctx context.Context, tx *db.Tx) error) (seq int64, err error) {
 	ctx, v, err := d.enter(ctx, actor, action, target)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = d.db.InTx(ctx, func(tx *db.Tx) error {
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
-		_, err := d.log.AppendTx(ctx, tx, d.entry(v, action, audit.OK, ""))
+		seq, err = d.log.AppendTx(ctx, tx, d.entry(v, action, audit.OK, ""))
 		return err
 	})
 	if err != nil {
-		return d.failed(ctx, v, action, err)
+		return 0, d.failed(ctx, v, action, err)
 	}
-	return nil
+	return seq, nil
 }
 
 // Read runs a read of data or personal facts: permitted? fn, then the audit

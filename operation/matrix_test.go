@@ -219,7 +219,7 @@ func actionsInCode(t *testing.T, root string) map[Action]string {
 						note(n.Args[0])
 					}
 					switch {
-					case (fun.Sel.Name == "Do" || fun.Sel.Name == "Read") && len(n.Args) == 5:
+					case (fun.Sel.Name == "Do" || fun.Sel.Name == "DoIndexed" || fun.Sel.Name == "Read") && len(n.Args) == 5:
 						note(n.Args[2])
 					case fun.Sel.Name == "May" && len(n.Args) == 3:
 						note(n.Args[1])
