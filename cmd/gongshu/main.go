@@ -34,6 +34,7 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
 	Serve   serveCmd   `cmd:"" help:"Run the platform."`
+	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 }
 

@@ -127,6 +127,9 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Now: now}); err != nil {
 		return nil, err
 	}
+	if err := a.identity.LoadClients(ctx); err != nil {
+		return nil, err
+	}
 	a.runs = append(a.runs, a.identity.Run)
 	if a.org, err = org.New(org.Deps{DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now}); err != nil {
 		return nil, err
