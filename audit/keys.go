@@ -79,6 +79,18 @@ func GenerateKeys(origin string) (Keys, error) {
 	return parseSecret(secret)
 }
 
+// ReadKeys reads the keys in dir; errs.NotFound when there are none.
+func ReadKeys(dir string) (Keys, error) {
+	text, err := os.ReadFile(filepath.Join(dir, secretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errs.Newf(errs.NotFound, "%s 中没有日志密钥", "there are no log keys in %s", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read log keys: %w", err)
+	}
+	return parseSecret(text)
+}
+
 // LoadKeys reads the keys in dir; when there are none it makes them, the secret
 // file with mode 0600 and the public one beside it. origin counts only for new keys;
 // "" gives a name with a random part, so that no two logs share one.

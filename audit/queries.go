@@ -131,3 +131,10 @@ func (l *Log) Get(ctx context.Context, seq int64) (Record, error) {
 	}
 	return *found, nil
 }
+
+// Entries calls fn for the entries from ≤ seq < to, in order, and stops at fn's
+// error. Reading on from Size never misses one: an entry is visible once its
+// number is below Size.
+func (l *Log) Entries(ctx context.Context, from, to int64, fn func(Record) error) error {
+	return readEntries(ctx, l.db.Read(), from, to, func(r row) error { return fn(toRecord(r)) })
+}

@@ -36,6 +36,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Run the platform."`
 	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
+	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log."`
 }
 
 type versionCmd struct{}

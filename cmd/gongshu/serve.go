@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gongshu/api"
 	"gongshu/console"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
@@ -44,6 +45,7 @@ func (a *app) handler() http.Handler {
 		Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
 	}))
 	mux.Handle(ui.StaticPath, ui.Assets())
+	mux.Handle("/audit/", api.Proofs(a.log))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
 		Console: "/console/", Now: a.now, Log: a.logger,
