@@ -242,24 +242,24 @@ type place struct {
 	lon, lat                               float64
 }
 
-type org struct {
+type enterprise struct {
 	uscc, name, district string
 }
 
-func (g *generator) org(i int) org {
+func (g *generator) org(i int) enterprise {
 	r := g.rng("org", i)
 	d := g.divisions[r.IntN(len(g.divisions))]
 	n := []rune(givens)
 	name := fmt.Sprintf("%s%c%c%s有限公司", strings.TrimRight(d.Name, "市区县"), n[r.IntN(len(n))], n[r.IntN(len(n))], trades[r.IntN(len(trades))])
-	return org{uscc: organisationUSCC("91", g.city[:4]+unassignedCounty, i), name: name, district: d.Code}
+	return enterprise{uscc: organisationUSCC("91", g.city[:4]+unassignedCounty, i), name: name, district: d.Code}
 }
 
-func (g *generator) trader(i int) org {
+func (g *generator) trader(i int) enterprise {
 	r := g.rng("trader", i)
 	d := g.divisions[r.IntN(len(g.divisions))]
 	n := []rune(traderish)
 	name := fmt.Sprintf("%s%c%c%s店", d.Name, n[r.IntN(len(n))], n[r.IntN(len(n))], []string{"小吃", "便利", "美发", "维修", "水果", "五金"}[r.IntN(6)])
-	return org{uscc: organisationUSCC("92", g.city[:4]+unassignedCounty, 500_000+i), name: name, district: d.Code}
+	return enterprise{uscc: organisationUSCC("92", g.city[:4]+unassignedCounty, 500_000+i), name: name, district: d.Code}
 }
 
 // place puts a point near the middle of the city; the centre comes from the
@@ -335,7 +335,7 @@ func (g *generator) rowCount(p resourcePlan) int {
 func (g *generator) row(p resourcePlan, i int, row []string) {
 	r := g.rng(p.English, i)
 	var who person
-	var o org
+	var o enterprise
 	var at place
 	switch p.Who {
 	case "person":
@@ -362,7 +362,7 @@ func (g *generator) row(p resourcePlan, i int, row []string) {
 	}
 }
 
-func (g *generator) cell(p resourcePlan, item itemPlan, i int, r *rand.Rand, who person, o org, at place) string {
+func (g *generator) cell(p resourcePlan, item itemPlan, i int, r *rand.Rand, who person, o enterprise, at place) string {
 	switch item.generator {
 	case "p.id":
 		return who.id
@@ -450,7 +450,7 @@ func (g *generator) cell(p resourcePlan, item itemPlan, i int, r *rand.Rand, who
 	panic("demo: no generator " + item.generator) // resources.yaml is embedded and a test visits every item
 }
 
-func (o org) cityName() string {
+func (o enterprise) cityName() string {
 	if o.name == "" {
 		return ""
 	}

@@ -35,6 +35,7 @@ type commands struct {
 	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
 	Serve   serveCmd   `cmd:"" help:"Run the platform."`
 	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
+	Demo    demoCmd    `cmd:"" help:"Build a believable city, once, and serve it."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log."`
 }

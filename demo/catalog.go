@@ -1,0 +1,143 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"gongshu/catalog"
+	"gongshu/identity"
+)
+
+// registered is how many days after the opening a resource is registered: the
+// base databases first, then one department after another.
+func registered(i int) int { return 4 + i/3 }
+
+// catalogEntries registers, signs, clears, submits and reviews every resource the
+// way a city does, and leaves a few behind in each state on the way.
+func (b *builder) catalogEntries(ctx context.Context) error {
+	for i, p := range b.plans {
+		b.at(registered(i), 9, 10*(i%3))
+		r, err := b.resourceOf(p)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if err := b.publish(ctx, p, r); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// publish takes one resource from the steward's form to the catalog.
+func (b *builder) publish(ctx context.Context, p resourcePlan, in catalog.Resource) error {
+	steward, leader := b.actor(p.Body, identity.Steward), b.actor(p.Body, identity.Leader)
+	made, err := b.Catalog.Create(ctx, steward, in)
+	if err != nil {
+		return err
+	}
+	addr := catalog.AddressOf{Code: made.Code}
+	if _, err := b.Catalog.Ready(ctx, steward, addr); err != nil {
+		return err
+	}
+	if _, err := b.Catalog.SignOff(ctx, leader, addr, true, ""); err != nil {
+		return err
+	}
+	if b.Catalog.Policy().SecrecyStep {
+		if _, err := b.Catalog.ClearSecrecy(ctx, b.actor(p.Body, identity.SecrecyReviewer), addr, true, "保密审查〔2026〕"+made.Code); err != nil {
+			return err
+		}
+	}
+	if _, err := b.Catalog.Submit(ctx, steward, addr); err != nil {
+		return err
+	}
+	published, err := b.Catalog.Review(ctx, b.actor("authority", identity.AuthorityReviewer), addr, catalog.ReviewInput{Approve: true, Publish: true})
+	if err != nil {
+		return err
+	}
+	b.resources[p.English] = published
+	return nil
+}
+
+// resourceOf is the catalog entry that a plan describes, in the words and with
+// the bases that the city's profile asks for.
+func (b *builder) resourceOf(p resourcePlan) (catalog.Resource, error) {
+	path := strings.Split(p.Path, "/")
+	body := b.bodies[p.Body]
+	r := catalog.Resource{
+		Kind: catalog.Table, Name: p.Name, Summary: p.Summary, Theme: themeKey(p.Theme), Region: b.gen.city,
+		Class: catalog.Class{Class: path[0], Item: path[1], Head: path[2], Detail: path[3]},
+		Body:  body.ID, BodyName: body.Name, USCC: body.USCC, Office: "信息科",
+		Format: catalog.FormatDatabase, FormatTypes: []string{"mysql"},
+		Sharing: catalog.SharingType(p.Sharing), SharingWays: []catalog.Way{catalog.WayService, catalog.WayDatabase},
+		Opening: catalog.OpeningType(p.Opening), Cycle: catalog.Cycle(p.Cycle), Grade: p.Grade,
+		Collection: catalog.Collection{Way: "business", Basis: p.Name + "业务系统"},
+		Source:     catalog.Source{Duty: body.Name + "“三定”规定", Confirmed: true, Overlap: "数据由本部门依法定职责产生，与相近资源的采集对象不同"},
+		Secrecy:    catalog.Secrecy{Declared: true, Document: "保密审查〔2026〕登记"},
+		Tags:       []string{p.Theme},
+	}
+	switch p.Sharing {
+	case "conditional":
+		r.SharingBasis = []catalog.Basis{{Kind: catalog.Law, Title: "中华人民共和国个人信息保护法", Article: "第三十四条",
+			Text: "国家机关为履行法定职责处理个人信息，应当依照法律、行政法规规定的权限、程序进行，不得超出履行法定职责所必需的范围和限度。"}}
+		r.Conditions = []catalog.Condition{{Purposes: []string{"basis", "check", "collaboration", "enforcement"},
+			Modes: []catalog.Mode{catalog.Query, catalog.Verify, catalog.Obtain, catalog.Statistics}, MaxDays: 365, Note: "仅限依法履行职责使用"}}
+		if p.Only != "" {
+			r.Conditions = []catalog.Condition{{Modes: []catalog.Mode{catalog.Mode(p.Only)}, Note: "仅提供统计结果"}}
+		}
+		r.SharingNote = r.Conditions[0].Note
+	case "withheld":
+		r.SharingWays = nil
+		r.SharingBasis = []catalog.Basis{{Kind: catalog.Law, Title: "中华人民共和国人民警察法", Article: "第二十二条",
+			Text: "人民警察不得有下列行为：……（二）泄露国家秘密、警务工作秘密；"}}
+	}
+	switch p.Opening {
+	case "closed":
+		r.ClosedGround = "third_party"
+		r.OpeningBasis = []catalog.Basis{{Kind: catalog.Law, Title: "中华人民共和国个人信息保护法", Article: "第二十五条",
+			Text: "个人信息处理者不得公开其处理的个人信息，取得个人单独同意的除外。"}}
+	case "authorised":
+		r.OpeningNeeds = []string{"continuous"}
+		r.OpeningNote = "须说明用途、应用场景和安全保障措施，签订数据利用协议"
+	default:
+		r.OpeningNote = "注明数据来源和获取日期"
+	}
+	for i, plan := range p.Items {
+		item := catalog.Item{Column: i + 1, Name: plan.Name, Code: plan.English, Type: catalog.ItemType(plan.Type), Length: plan.Length, Scale: plan.Scale,
+			Required: plan.Required, Key: plan.Key, Personal: plan.Personal, Mask: plan.Mask}
+		switch plan.generator {
+		case "p.sex":
+			item.CodeList = "GB/T 2261.1"
+		case "p.ethnic":
+			item.CodeList = "GB/T 3304"
+		case "past", "recent", "s.date", "p.birth":
+			item.NotFuture = true
+		}
+		r.Items = append(r.Items, item)
+	}
+	if p.Refs != "" {
+		name, resource, _ := strings.Cut(p.Refs, "=")
+		for _, other := range b.plans {
+			if other.Name != resource {
+				continue
+			}
+			for i := range r.Items {
+				if r.Items[i].Name == name {
+					target := b.resources[other.English]
+					r.Items[i].Reference = &catalog.Reference{Resource: target.Code, Item: target.ItemByName(name).ID}
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// themeKey finds a theme by its Chinese word.
+func themeKey(word string) string {
+	for _, theme := range catalog.Themes() {
+		if theme.Text.ZH == word {
+			return theme.Key
+		}
+	}
+	panic("demo: no theme " + word) // resources.yaml is embedded
+}
