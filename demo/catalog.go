@@ -16,6 +16,9 @@ func registered(i int) int { return 4 + i/3 }
 // catalogEntries registers, signs, clears, submits and reviews every resource the
 // way a city does, and leaves a few behind in each state on the way.
 func (b *builder) catalogEntries(ctx context.Context) error {
+	if err := b.heads(ctx); err != nil {
+		return err
+	}
 	for i, p := range b.plans {
 		b.at(registered(i), 9, 10*(i%3))
 		r, err := b.resourceOf(p)
@@ -24,6 +27,30 @@ func (b *builder) catalogEntries(ctx context.Context) error {
 		}
 		if err := b.publish(ctx, p, r); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// heads adds the third levels of the classification that the city's resources use
+// and the guide does not name; only the authority may (FZM-12).
+func (b *builder) heads(ctx context.Context) error {
+	b.at(3, 15, 0)
+	known := map[string]bool{}
+	heads, err := b.Catalog.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		known[h.Class+h.Item+h.Head] = true
+	}
+	for _, p := range b.plans {
+		path := strings.Split(p.Path, "/")
+		if key := path[0] + path[1] + path[2]; path[0] != "3" && !known[key] {
+			known[key] = true
+			if err := b.Catalog.AddHead(ctx, b.actor("authority", identity.AuthorityReviewer), path[0], path[1], path[2], strings.TrimSuffix(p.Name, "信息")); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -83,7 +110,7 @@ func (b *builder) resourceOf(p resourcePlan) (catalog.Resource, error) {
 		r.Conditions = []catalog.Condition{{Purposes: []string{"basis", "check", "collaboration", "enforcement"},
 			Modes: []catalog.Mode{catalog.Query, catalog.Verify, catalog.Obtain, catalog.Statistics}, MaxDays: 365, Note: "仅限依法履行职责使用"}}
 		if p.Only != "" {
-			r.Conditions = []catalog.Condition{{Modes: []catalog.Mode{catalog.Mode(p.Only)}, Note: "仅提供统计结果"}}
+			r.Conditions = []catalog.Condition{{Purposes: []string{"research", "reference"}, Modes: []catalog.Mode{catalog.Mode(p.Only)}, Note: "仅提供统计结果"}}
 		}
 		r.SharingNote = r.Conditions[0].Note
 	case "withheld":
