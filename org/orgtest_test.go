@@ -29,7 +29,7 @@ func (c *clock) move(d time.Duration) {
 }
 
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	db       *db.DB
 	log      *audit.Log
 	door     *operation.Door
@@ -43,7 +43,7 @@ type world struct {
 
 const goodSecret = "Kq7#mountain-Lake"
 
-func newWorld(t *testing.T, d *db.DB) *world {
+func newWorld(t testing.TB, d *db.DB) *world {
 	t.Helper()
 	w := &world{t: t, db: d, clock: &clock{t: time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)}}
 	w.log = audittest.Open(t, d)

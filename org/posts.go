@@ -211,3 +211,14 @@ func (s *Service) endTx(ctx context.Context, tx *db.Tx, h Holding, by, reason st
 	}
 	return s.changed(ctx, tx, h)
 }
+
+// ConfirmAll confirms several proposed holdings, one entry each, and returns how
+// many before the first that fails.
+func (s *Service) ConfirmAll(ctx context.Context, actor identity.Actor, ids []string) (int, error) {
+	for i, id := range ids {
+		if err := s.Confirm(ctx, actor, id); err != nil {
+			return i, err
+		}
+	}
+	return len(ids), nil
+}
