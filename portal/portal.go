@@ -15,6 +15,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/profile"
 	"gongshu/ui"
 )
 
@@ -23,6 +24,7 @@ type Deps struct {
 	City    errs.Text // the city's name
 	Brand   errs.Text // the portal's name
 	Version string
+	Profile *profile.Profile // the city's rules
 	// Console is the address of the officials' face, "" where this node has none.
 	Console string
 	Now     func() time.Time // time.Now where nil
@@ -57,6 +59,7 @@ func New(deps Deps) http.Handler {
 // routes names every area's routes, one line an area.
 func (p *Portal) routes(mux *http.ServeMux) {
 	p.routesHome(mux)
+	p.routesPages(mux)
 }
 
 // visitor is who a portal request comes from.
@@ -69,7 +72,7 @@ func (p *Portal) frame(r *http.Request) *ui.Frame {
 	lang := web.Lang(ctx)
 	f := &ui.Frame{
 		Face: ui.Portal, City: p.City.In(lang), Brand: p.Brand.In(lang), Version: p.Version,
-		Home: "/", ClauseBase: "/rules/", Path: r.URL.RequestURI(), Login: p.Console,
+		Home: "/", ClauseBase: "/rules/", Path: r.URL.RequestURI(), Login: p.Console, LoginLabel: ui.T(ctx, "portal.official_login"),
 		Nav: []ui.NavGroup{{Items: []ui.NavItem{
 			{Key: "home", Label: ui.T(ctx, "portal.home"), Href: "/"},
 			{Key: "datasets", Label: ui.T(ctx, "portal.datasets"), Href: "/datasets"},

@@ -87,6 +87,7 @@ type Frame struct {
 	Nav        []NavGroup
 	User       *UserMenu // nil: nobody is logged in
 	Login      string    // address to log in, "" hides the link
+	LoginLabel string    // words of that link; "" is "log in"
 	Unread     int       // messages
 	Inbox      string    // address of the messages, "" hides the bell
 	ClauseBase string    // address before a clause id: "/console/clauses/"

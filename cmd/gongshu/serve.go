@@ -48,7 +48,7 @@ func (a *app) handler() http.Handler {
 	mux.Handle("/audit/", api.Proofs(a.log))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
-		Console: "/console/", Now: a.now, Log: a.logger,
+		Profile: a.profile, Console: "/console/", Now: a.now, Log: a.logger,
 	}))
 	return mux
 }
