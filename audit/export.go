@@ -156,7 +156,7 @@ func (l *Log) Export(ctx context.Context, w io.Writer, info ExportInfo) error {
 	var tile []byte
 	buf := make([]byte, 0, 4096)
 	count := int64(0)
-	if err := readEntries(ctx, q, info.From, info.To, func(r row) error {
+	if err := readEntries(ctx, l.db, info.From, info.To, func(r row) error {
 		if tile == nil || r.seq&(tileWidth-1) == 0 {
 			var err error
 			if tile, err = readTile(ctx, q, tileID{0, r.seq >> tileHeight}); err != nil {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -102,7 +103,7 @@ type Record struct {
 }
 
 func toRecord(r row) Record {
-	out := Record{Seq: r.seq, Content: r.content, Pruned: r.content == nil}
+	out := Record{Seq: r.seq, Content: bytes.Clone(r.content), Pruned: r.content == nil}
 	if len(r.leaf) == tlog.HashSize {
 		out.Leaf = tlog.Hash(r.leaf)
 	} else {
@@ -119,7 +120,7 @@ func toRecord(r row) Record {
 // Get returns one entry, errs.NotFound when there is none.
 func (l *Log) Get(ctx context.Context, seq int64) (Record, error) {
 	var found *Record
-	if err := readEntries(ctx, l.db.Read(), seq, seq+1, func(r row) error {
+	if err := readEntries(ctx, l.db, seq, seq+1, func(r row) error {
 		rec := toRecord(r)
 		found = &rec
 		return nil
@@ -136,5 +137,5 @@ func (l *Log) Get(ctx context.Context, seq int64) (Record, error) {
 // error. Reading on from Size never misses one: an entry is visible once its
 // number is below Size.
 func (l *Log) Entries(ctx context.Context, from, to int64, fn func(Record) error) error {
-	return readEntries(ctx, l.db.Read(), from, to, func(r row) error { return fn(toRecord(r)) })
+	return readEntries(ctx, l.db, from, to, func(r row) error { return fn(toRecord(r)) })
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -64,10 +65,10 @@ type blockValue struct {
 }
 
 // fill indexes the blocks from ≤ n < to.
-func (x *blockIndex) fill(ctx context.Context, q db.Querier, from, to int64) error {
+func (x *blockIndex) fill(ctx context.Context, d *db.DB, from, to int64) error {
 	seen := map[[2]string]bool{}
 	block := int64(-1)
-	return readEntries(ctx, q, from<<tileHeight, to<<tileHeight, func(r row) error {
+	return readEntries(ctx, d, from<<tileHeight, to<<tileHeight, func(r row) error {
 		if n := r.seq >> tileHeight; n != block {
 			block = n
 			clear(seen)
@@ -127,7 +128,10 @@ func (l *Log) Search(ctx context.Context, f Filter, before int64, limit int) (Pa
 	// take scans from ≤ seq < to backwards; false when the page is full.
 	take := func(from, to int64) (bool, error) {
 		var rows []row
-		if err := readEntries(ctx, q, from, to, func(r row) error { rows = append(rows, r); return nil }); err != nil {
+		if err := readEntries(ctx, l.db, from, to, func(r row) error {
+			rows = append(rows, row{r.seq, bytes.Clone(r.leaf), bytes.Clone(r.content)})
+			return nil
+		}); err != nil {
 			return false, err
 		}
 		for _, r := range slices.Backward(rows) {

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -150,7 +151,7 @@ func (w *fileWriter) close() error {
 	return nil
 }
 
-// row is one stored entry; leaf and content are the receiver's own.
+// row is one stored entry.
 type row struct {
 	seq     int64
 	leaf    []byte
@@ -169,31 +170,60 @@ func treeSize(ctx context.Context, q db.Querier) (size int64, err error) {
 
 // readPage bounds one statement of readEntries, so that a long walk neither
 // holds a snapshot that keeps the database from tidying up nor fills memory.
-const readPage = 4096
+const readPage = 8192
 
-// readEntries calls fn for the entries from ≤ seq < to in order.
-func readEntries(ctx context.Context, q db.Querier, from, to int64, fn func(row) error) error {
+// readEntries calls fn for the entries from ≤ seq < to in order. The slices of a
+// row are fn's only during the call.
+func readEntries(ctx context.Context, d *db.DB, from, to int64, fn func(row) error) error {
+	const query = `SELECT seq, leaf, content FROM audit_entry WHERE seq >= $1 AND seq < $2 ORDER BY seq`
 	for ; from < to; from += readPage {
-		rows, err := q.Query(ctx, `SELECT seq, leaf, content FROM audit_entry WHERE seq >= $1 AND seq < $2 ORDER BY seq`, from, min(to, from+readPage))
+		end := min(to, from+readPage)
+		if d.Pool != nil {
+			if err := readNative(ctx, d.Pool, query, from, end, fn); err != nil {
+				return err
+			}
+			continue
+		}
+		rows, err := d.Read().Query(ctx, query, from, end)
 		if err != nil {
 			return err
 		}
+		var r row
+		var leaf, content sql.RawBytes
 		for rows.Next() {
-			var r row
-			if err := rows.Scan(&r.seq, &r.leaf, &r.content); err != nil {
-				rows.Close()
-				return err
+			if err = rows.Scan(&r.seq, &leaf, &content); err != nil {
+				break
 			}
-			if err := fn(r); err != nil {
-				rows.Close()
-				return err
+			r.leaf, r.content = leaf, content
+			if err = fn(r); err != nil {
+				break
 			}
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readNative reads the wire's own bytes: in binary form a bigint is eight bytes,
+// bytea and text are what they are.
+func readNative(ctx context.Context, pool *pgxpool.Pool, query string, from, to int64, fn func(row) error) error {
+	rows, err := pool.Query(ctx, query, from, to)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		raw := rows.RawValues()
+		if len(raw) != 3 || len(raw[0]) != 8 {
+			return errors.New("audit_entry has another shape than expected")
+		}
+		if err := fn(row{seq: int64(binary.BigEndian.Uint64(raw[0])), leaf: raw[1], content: raw[2]}); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func readTile(ctx context.Context, q db.Querier, id tileID) (data []byte, err error) {

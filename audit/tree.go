@@ -355,7 +355,7 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 	tiles := map[tileID][]byte{}
 	var index blockIndex
 	next := size
-	err = readEntries(ctx, q, size, to, func(r row) error {
+	err = readEntries(ctx, l.db, size, to, func(r row) error {
 		if r.seq != next {
 			return l.tampered(next, "条目缺失", "the entry is missing")
 		}
@@ -377,7 +377,7 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 			tiles[tileID{int64(level), t.size >> (tileHeight * (level + 1))}] = flat(edge)
 		}
 	}
-	if err := index.fill(ctx, q, size>>tileHeight, to>>tileHeight); err != nil {
+	if err := index.fill(ctx, l.db, size>>tileHeight, to>>tileHeight); err != nil {
 		return false, err
 	}
 	c := Checkpoint{Origin: l.Origin(), Size: to, Root: t.root(), At: l.now()}

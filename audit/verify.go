@@ -425,7 +425,7 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 	} else if found && below < 0 {
 		c.fault(0, 0, fmt.Sprintf("在开头之前插入了编号 %d 的条目", below), fmt.Sprintf("an entry numbered %d was put in before the beginning", below))
 	}
-	if err := readEntries(ctx, q, 0, max(tail, size, sealed), v.take); err != nil {
+	if err := readEntries(ctx, d, 0, max(tail, size, sealed), v.take); err != nil {
 		return Report{}, err
 	}
 	for v.next < max(tail, size, sealed) { // rows missing at the end
@@ -476,6 +476,7 @@ type storeWalk struct {
 	size  int64 // of the tree
 	next  int64
 	buf   []stored
+	arena []byte
 	tile  []byte
 	spans []blockSpan
 	seen  map[[2]string]bool
@@ -490,7 +491,21 @@ func (v *storeWalk) take(r row) error {
 			return err
 		}
 	}
-	return v.put(stored{seq: r.seq, present: true, content: r.content, leaf: r.leaf})
+	s := stored{seq: r.seq, present: true, leaf: v.keep(r.leaf)}
+	if r.content != nil {
+		s.content = v.keep(r.content)
+	}
+	return v.put(s)
+}
+
+// keep copies what must last until the block is done.
+func (v *storeWalk) keep(b []byte) []byte {
+	if cap(v.arena)-len(v.arena) < len(b) {
+		v.arena = make([]byte, 0, max(1<<18, len(b)))
+	}
+	at := len(v.arena)
+	v.arena = append(v.arena, b...)
+	return v.arena[at:len(v.arena):len(v.arena)]
 }
 
 func (v *storeWalk) put(s stored) error {
@@ -526,7 +541,7 @@ func (v *storeWalk) flush() error {
 		v.derive()
 	}
 	v.c.block(v.buf, sealed)
-	v.buf = v.buf[:0]
+	v.buf, v.arena = v.buf[:0], v.arena[:0]
 	return nil
 }
 
