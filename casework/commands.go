@@ -26,6 +26,9 @@ type Opening struct {
 	Profile              string  // version of the profile
 	Parent               string
 	Facts                map[string]any // for the timeline
+	// Begun, when set, runs once the case has its number and before its first
+	// step is entered: there the area keeps its own record.
+	Begun func(ctx context.Context, tx *db.Tx, c Case) error
 }
 
 // OpenTx begins a case in the caller's operation: number, clocks that start with
@@ -60,6 +63,11 @@ func (s *Service) OpenTx(ctx context.Context, tx *db.Tx, actor identity.Actor, o
 	}
 	if err := addEvent(ctx, tx, c.ID, s.event(actor, "opened", c.Step, now, o.Facts)); err != nil {
 		return Case{}, err
+	}
+	if o.Begun != nil {
+		if err := o.Begun(ctx, tx, c); err != nil {
+			return Case{}, err
+		}
 	}
 	for _, rule := range c.Procedure.Clocks {
 		if rule.Days > 0 && rule.Start == "receipt" {
@@ -688,4 +696,10 @@ func (s *Service) recount(ctx context.Context, tx *db.Tx, actor identity.Actor, 
 		}
 	}
 	return moved, nil
+}
+
+// NumberTx takes the next number of a prefix for the present year, for things that
+// stand beside cases ("ZJ-2026-000001").
+func (s *Service) NumberTx(ctx context.Context, tx *db.Tx, prefix string) (string, error) {
+	return nextNumber(ctx, tx, prefix, workday.DateOf(s.now()).Year())
 }

@@ -1,0 +1,174 @@
+// Package sharing is the procedure by which one department comes to use another's
+// data: at once, on application to the authority, or on a request that the city's
+// own steps decide on the city's own clock, ending in a signed agreement and a
+// grant (FZM-17, FS-26, LY-12). What a city asks stands in its profile; this
+// package knows no city.
+package sharing
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gongshu/agreement"
+	"gongshu/casework"
+	"gongshu/catalog"
+	"gongshu/gateway"
+	"gongshu/internal/db"
+	"gongshu/operation"
+	"gongshu/org"
+	"gongshu/profile"
+)
+
+// Kinds of request.
+const (
+	Immediate   = "immediate"   // unconditional, obtained directly (FZM-17, LY-12)
+	Application = "application" // unconditional, on application to the authority (FS-26)
+	Conditional = "conditional" // decided by the city's procedure
+	Renewal     = "renewal"     // of a grant, by the same procedure
+	Negotiation = "negotiation" // withheld, or the conditions unmet (FS-26)
+)
+
+// Kinds of the cases that carry them.
+const (
+	CaseApplication = "sharing.application"
+	CaseConditional = "sharing.conditional"
+	CaseRenewal     = "sharing.renewal"
+	CaseNegotiation = "sharing.negotiation"
+)
+
+// States of a request.
+const (
+	Pending   = "pending"
+	Returned  = "returned"
+	Granted   = "granted"
+	Refused   = "refused"
+	Withdrawn = "withdrawn"
+	Settled   = "settled" // agreed in negotiation on withheld data: the catalog is changed first
+)
+
+// Form is what a request states (FS-29: business, users, items, mode, end date, by
+// least privilege; FS-5.4: purpose).
+type Form struct {
+	Resource string              `json:"resource"`           // code, with "/" or "-"
+	Mode     string              `json:"mode"`               // query, verify, obtain, statistics
+	Purposes []string            `json:"purposes"`           // keys of catalog.Purposes, or words of one's own
+	Business string              `json:"business"`           // the business matter it serves
+	Users    []string            `json:"users,omitempty"`    // who uses it: offices or persons
+	Items    []string            `json:"items,omitempty"`    // names, field codes or ids of items; empty asks for all that are shared
+	Unmasked []string            `json:"unmasked,omitempty"` // of these, without mask
+	Where    []gateway.Condition `json:"where,omitempty"`
+	EndDate  string              `json:"end_date,omitempty"` // 2006-01-02, the last day of use
+	Clients  []string            `json:"clients,omitempty"`  // API clients of the own body; empty admits them all
+
+	RequestsPerDay int64 `json:"requests_per_day,omitempty"`
+	RowsPerDay     int64 `json:"rows_per_day,omitempty"`
+	FreeQuery      bool  `json:"free_query,omitempty"`
+	// ExceptionReason asks for bulk export or free query where the city gives them
+	// by a recorded exception only (LY-13).
+	ExceptionReason string `json:"exception_reason,omitempty"`
+	Note            string `json:"note,omitempty"`
+}
+
+// Terms are what a decision settles. A decision may only narrow what was asked.
+type Terms struct {
+	Items          []gateway.GrantItem `json:"items"`
+	Where          []gateway.Condition `json:"where,omitempty"`
+	EndDate        string              `json:"end_date,omitempty"`
+	RequestsPerDay int64               `json:"requests_per_day,omitempty"`
+	RowsPerDay     int64               `json:"rows_per_day,omitempty"`
+	// Exception is the recorded decision under which bulk or free query is given.
+	Exception string `json:"exception,omitempty"`
+}
+
+// Request is one request.
+type Request struct {
+	ID, Number     string
+	CaseID         string
+	Kind, State    string
+	Resource       string // code with "/"
+	ResourceName   string
+	Sharing        string // type that applies: the strictest of resource and items asked for
+	Consumer       string
+	ConsumerName   string
+	Provider       string
+	ProviderName   string
+	District       string // of the provider
+	Mode           string
+	Maker          string
+	MakerName      string
+	Form           Form
+	Terms          Terms // as asked, then as decided
+	Cut            bool  // the decision gives less than was asked
+	NeedsException bool
+	Basis          []string // clause ids on which the way rests
+	Approver       string
+	Reason         string
+	GrantID        string
+	Renews         string // grant that is to be renewed
+	CreatedAt      time.Time
+	DecidedAt      time.Time
+}
+
+// Deps is what the service stands on.
+type Deps struct {
+	DB        *db.DB
+	Door      *operation.Door
+	Cases     *casework.Service
+	Catalog   *catalog.Service
+	Agreement *agreement.Service
+	Gateway   *gateway.Service
+	Profile   *profile.Profile
+	// Body, AuthorityFor and Operator find bodies: by id, the authority of a
+	// division, the city's operator (errs.NotFound when there is none).
+	Body         func(ctx context.Context, id string) (org.Body, error)
+	AuthorityFor func(ctx context.Context, district string) (org.Body, error)
+	Operator     func(ctx context.Context) (org.Body, error)
+	Now          func() time.Time // time.Now when nil
+}
+
+// Service is the procedure. Its methods may be called by many goroutines.
+type Service struct{ deps Deps }
+
+// New makes the service and registers what the outcomes of its cases do.
+func New(deps Deps) (*Service, error) {
+	if deps.DB == nil || deps.Door == nil || deps.Cases == nil || deps.Catalog == nil || deps.Agreement == nil || deps.Gateway == nil ||
+		deps.Profile == nil || deps.Body == nil || deps.AuthorityFor == nil || deps.Operator == nil {
+		return nil, errors.New("sharing: every dependency is needed")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Service{deps}
+	h := casework.Handler{Entered: s.entered, Decided: s.decided, Closed: s.closed}
+	for _, kind := range []string{CaseApplication, CaseConditional, CaseRenewal, CaseNegotiation} {
+		deps.Cases.Handle(kind, h)
+	}
+	return s, nil
+}
+
+// caseKind is the kind of case that carries a kind of request.
+func caseKind(kind string) string {
+	switch kind {
+	case Application:
+		return CaseApplication
+	case Renewal:
+		return CaseRenewal
+	case Negotiation:
+		return CaseNegotiation
+	}
+	return CaseConditional
+}
+
+func names(items []gateway.GrantItem) []string {
+	out := make([]string, len(items))
+	for i, it := range items {
+		out[i] = it.Name
+	}
+	return out
+}
+
+func containsAll(whole, part []string) bool {
+	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(whole, s) })
+}
