@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -172,4 +173,21 @@ func (c clausesCmd) Run(g *globals) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cl.ID, cl.Kind, cite, cl.Must)
 	}
 	return w.Flush()
+}
+
+// remind raises the reminders of due and overdue cases (FS-42) until ctx ends.
+// Each is kept once, so several nodes may do it.
+func (a *app) remind(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if _, err := a.casework.Remind(ctx); err != nil && ctx.Err() == nil {
+			a.logger.Error("reminders", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }

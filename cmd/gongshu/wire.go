@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"gongshu/agreement"
 	"gongshu/audit"
 	"gongshu/casework"
 	"gongshu/catalog"
@@ -23,6 +25,7 @@ import (
 	"gongshu/org"
 	"gongshu/privacy"
 	"gongshu/profile"
+	"gongshu/sharing"
 	"gongshu/warehouse"
 	"gongshu/workday"
 )
@@ -78,6 +81,8 @@ type app struct {
 	warehouse *warehouse.Store
 	catalog   *catalog.Service
 	gateway   *gateway.Service
+	agreement *agreement.Service
+	sharing   *sharing.Service
 
 	runs    []func(context.Context) error
 	closers []func() error
@@ -158,7 +163,20 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}); err != nil {
 		return nil, err
 	}
-	a.runs = append(a.runs, a.gateway.Run, a.jobs.Run)
+	verifiers, _, err := audit.ParseVerifiers(strings.Join(keys.VerifierKeys(), "\n"))
+	if err != nil {
+		return nil, err
+	}
+	if a.agreement, err = agreement.New(agreement.Deps{DB: a.control, Door: a.door, Signers: keys.Signers(), Verifiers: verifiers, Now: now}); err != nil {
+		return nil, err
+	}
+	if a.sharing, err = sharing.New(sharing.Deps{
+		DB: a.control, Door: a.door, Cases: a.casework, Catalog: a.catalog, Agreement: a.agreement, Gateway: a.gateway, Profile: a.profile,
+		Body: a.org.Body, AuthorityFor: a.org.AuthorityFor, Operator: a.org.OperatorBody, Now: now,
+	}); err != nil {
+		return nil, err
+	}
+	a.runs = append(a.runs, a.gateway.Run, a.jobs.Run, a.remind)
 	return a, nil
 }
 
