@@ -109,6 +109,16 @@ func sample(ctx context.Context, f File, lim Limits) (*Sampler, error) {
 // resource's items) help to find the header row; nil is fine. A file that is
 // no table is refused with errs.Unsupported and the formats that are taken.
 func Inspect(ctx context.Context, f File, lim Limits, expect []string) (*Preview, error) {
+	p, err := InspectFormat(ctx, f, lim)
+	if err != nil {
+		return nil, err
+	}
+	return inspectAs(f, p.Layout, lim.WithDefaults(), expect)
+}
+
+// InspectFormat finds out format and encoding only; the rest of the Layout is
+// left for Reinspect.
+func InspectFormat(ctx context.Context, f File, lim Limits) (*Preview, error) {
 	lim = lim.WithDefaults()
 	s, err := sample(ctx, f, lim)
 	if err != nil {
@@ -131,7 +141,7 @@ func Inspect(ctx context.Context, f File, lim Limits, expect []string) (*Preview
 		}
 		l.Format = textFormat(f, s, l.Encoding)
 	}
-	return inspectAs(f, l, lim, expect)
+	return &Preview{Layout: l}, nil
 }
 
 // Reinspect proposes the rest of a layout whose encoding, delimiter, sheet,
@@ -315,10 +325,14 @@ func randomAccess(f File, lim Limits) (io.ReaderAt, int64, io.Closer, error) {
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	if b, ok := r.(bounded); ok {
-		if file, ok := b.Closer.(*os.File); ok && b.Reader.(*expansion).count == nil {
-			if st, err := file.Stat(); err == nil && st.Mode().IsRegular() {
-				return file, st.Size(), file, nil
+	if b, ok := r.(bounded); ok && b.Reader.(*expansion).count == nil {
+		if at, ok := b.Closer.(interface {
+			io.ReaderAt
+			io.Seeker
+			io.Closer
+		}); ok {
+			if size, err := at.Seek(0, io.SeekEnd); err == nil {
+				return at, size, at, nil
 			}
 		}
 	}
