@@ -48,6 +48,7 @@ type Service struct {
 	holder  string
 	running sync.Map // batch id → *progress
 	engines sync.Map // resource id + version → *quality.Engine
+	turns   sync.Map // resource id → *sync.Mutex
 	// point is where tests interrupt; it does nothing otherwise.
 	point func(name string) error
 }
@@ -401,7 +402,9 @@ func (s *Service) RequestChannel(ctx context.Context, a identity.Actor, code str
 	now := s.deps.Now().UTC().Truncate(time.Millisecond)
 	c := Channel{ID: db.NewID(), ResourceID: r.ID, Code: r.Code, ResourceName: r.Name, Body: r.Body, BodyName: r.BodyName, District: owner.District,
 		Modes: modes, Reason: strings.TrimSpace(reason), State: "requested", RequestedBy: a.ID, RequestedName: a.Name, RequestedAt: now, Until: until.UTC().Truncate(time.Millisecond)}
-	err = s.deps.Door.Do(ctx, a, "intake.channel.request", channelTarget(c), func(ctx context.Context, tx *db.Tx) error {
+	target := channelTarget(c)
+	target.Attrs = nil
+	err = s.deps.Door.Do(ctx, a, "intake.channel.request", target, func(ctx context.Context, tx *db.Tx) error {
 		if err := checkChannel(r, c, now); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,11 @@ func (s *Service) Load(ctx context.Context, id string) (*Batch, error) {
 	if b, err = s.Get(ctx, id); err != nil || b.State != Loading {
 		return b, err
 	}
+	// Loads of one resource follow each other: what one stores, the next must see
+	// when it asks which keys are there.
+	turn, _ := s.turns.LoadOrStore(b.ResourceID, &sync.Mutex{})
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
 	if err := s.process(ctx, b, p); err != nil {
 		if !final(err) || ctx.Err() != nil {
 			return nil, err // stays loading: the job or Reconcile comes back to it
@@ -111,15 +117,24 @@ func (s *Service) renew(ctx context.Context, id string) (context.Context, func()
 func (s *Service) fail(ctx context.Context, b *Batch, cause error) (*Batch, error) {
 	e, _ := errs.As(cause)
 	why := e.Text
+	var orphans []string
 	err := s.deps.Door.Do(ctx, identity.System("intake"), "intake.batch.fail", s.target(b), func(ctx context.Context, tx *db.Tx) error {
 		operation.Note(ctx, "reason", string(e.Kind))
+		var err error
+		if orphans, err = s.deps.Quality.DropTx(ctx, tx, b.ID); err != nil {
+			return err
+		}
 		b.Finished = s.deps.Now().UTC().Truncate(time.Millisecond)
 		return setState(ctx, tx, b.ID, Loading, Failed, &why, b.Finished)
 	})
 	if err != nil {
 		return nil, err
 	}
+	for _, o := range orphans {
+		s.deps.Blobs.Delete(ctx, o)
+	}
 	b.State, b.Failure = Failed, &why
+	b.Total, b.Accepted, b.Rejected = 0, 0, 0
 	return b, nil
 }
 

@@ -110,7 +110,7 @@ func setState(ctx context.Context, q db.Querier, id string, from, to State, fail
 	if failure != nil {
 		f = text(failure)
 	}
-	res, err := q.Exec(ctx, `UPDATE intake_batch SET state = $3, failure = $4, finished = $5, lease_until = 0 WHERE id = $1 AND state = $2`, id, string(from), string(to), f, db.Ms(at))
+	res, err := q.Exec(ctx, `UPDATE intake_batch SET state = $3, failure = $4, finished = $5, lease_until = 0, prepared = FALSE, total = 0, accepted = 0, rejected = 0 WHERE id = $1 AND state = $2`, id, string(from), string(to), f, db.Ms(at))
 	if err != nil {
 		return err
 	}

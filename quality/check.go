@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"gongshu/internal/errs"
@@ -23,7 +24,6 @@ type Run struct {
 	stats  []map[string]int64 // by item; the last is for whole rows
 	accept int64
 	reject int64
-	bad    []bool // marks of the block passes
 	found  []bool
 	stage  *tabular.Block
 	eval   *evaluation
@@ -132,13 +132,35 @@ func (r *Run) Check(ctx context.Context, in, good *tabular.Block, sink Sink) err
 	if err != nil {
 		return err
 	}
-	out := good
-	staged := r.opt.Stored != nil
-	if staged {
-		r.stage.Reset()
-		out = r.stage
+	if r.opt.Stored != nil {
+		return r.checkStored(ctx, in, good, refs, sink)
 	}
-	var origin []int // of staged rows
+	for row := range in.Len() {
+		r.faults = r.faults[:0]
+		if err := r.row(in, row, good, refs); err != nil {
+			return err
+		}
+		if len(r.faults) > 0 {
+			good.Abandon()
+			r.reject++
+			if err := sink(in, row, r.faults); err != nil {
+				return err
+			}
+			continue
+		}
+		good.EndRow(in.Number(row))
+		r.accept++
+	}
+	return nil
+}
+
+// checkStored is Check where keys are also held against the stored rows: the
+// block is judged whole before its bad rows are given away, in their order.
+func (r *Run) checkStored(ctx context.Context, in, good *tabular.Block, refs map[int][]bool, sink Sink) error {
+	out := r.stage
+	out.Reset()
+	bad := map[int][]Fault{}
+	place := make([]int, in.Len()) // of the row in out
 	for row := range in.Len() {
 		r.faults = r.faults[:0]
 		if err := r.row(in, row, out, refs); err != nil {
@@ -146,37 +168,33 @@ func (r *Run) Check(ctx context.Context, in, good *tabular.Block, sink Sink) err
 		}
 		if len(r.faults) > 0 {
 			out.Abandon()
-			r.reject++
-			if err := sink(in, row, r.faults); err != nil {
-				return err
-			}
+			bad[row] = slices.Clone(r.faults)
 			continue
 		}
+		place[row] = out.Len()
 		out.EndRow(in.Number(row))
-		if staged {
-			origin = append(origin, row)
-		} else {
-			r.accept++
-		}
-	}
-	if !staged || out.Len() == 0 {
-		return nil
 	}
 	r.found = append(r.found[:0], make([]bool, out.Len())...)
-	if err := r.opt.Stored(ctx, out, r.found); err != nil {
-		return err
-	}
-	for i, stored := range r.found {
-		if !stored {
-			good.AppendRow(out, i)
-			r.accept++
-			continue
+	if out.Len() > 0 {
+		if err := r.opt.Stored(ctx, out, r.found); err != nil {
+			return err
 		}
-		r.faults = r.faults[:0]
-		r.fault(-1, -1, Duplicate, errs.T("主键相同的数据已入库；追加方式不得更改已有数据", "a row with this key is stored already; appending must not change stored data"))
-		r.faults[0].Clause = "FZM-29.3"
+	}
+	for row := range in.Len() {
+		faults := bad[row]
+		if faults == nil {
+			if !r.found[place[row]] {
+				good.AppendRow(out, place[row])
+				r.accept++
+				continue
+			}
+			r.faults = r.faults[:0]
+			r.fault(-1, -1, Duplicate, errs.T("主键相同的数据已入库；追加方式不得更改已有数据", "a row with this key is stored already; appending must not change stored data"))
+			r.faults[0].Clause = "FZM-29.3"
+			faults = r.faults
+		}
 		r.reject++
-		if err := sink(in, origin[i], r.faults); err != nil {
+		if err := sink(in, row, faults); err != nil {
 			return err
 		}
 	}

@@ -179,7 +179,7 @@ func TestReferencesAndStoredKeys(t *testing.T) {
 			return nil
 		}}
 	faults, good := run(t, r, opt, "007|35", "8|36", "9|35", "10|")
-	if diff := cmp.Diff([]string{"3 i2 reference", "2  duplicate"}, faults); diff != "" {
+	if diff := cmp.Diff([]string{"2  duplicate", "3 i2 reference"}, faults); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"9|35", "10|"}, good); diff != "" {
