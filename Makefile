@@ -24,7 +24,7 @@ ui/dist/manifest.json: ui/node_modules $(shell find ui/assets ui/build -type f 2
 assets: ui/dist/manifest.json ## bundle styles and scripts into ui/dist
 
 build: assets ## leave bin/gongshu
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gongshu ./cmd/gongshu
+	go build -ldflags '$(LDFLAGS)' -o bin/gongshu ./cmd/gongshu
 
 run: build ## build and start the demo city; ARGS="--data DIR --addr HOST:PORT --city foshan"
 	./bin/gongshu demo $(ARGS)
