@@ -33,8 +33,9 @@ func (m Mode) Valid() bool { return m == Query || m == Verify || m == Obtain || 
 // Op compares an item with values in a row filter.
 type Op string
 
-// The comparisons. In takes any number of values, Between two (both inclusive),
-// Prefix one, the others one.
+// The comparisons. In and NotIn take 1 to 1,000 values, Between two (both
+// inclusive), IsNull and NotNull none, the others one. An empty cell satisfies
+// IsNull only.
 const (
 	Eq      Op = "eq"
 	Ne      Op = "ne"
@@ -43,6 +44,9 @@ const (
 	Gt      Op = "gt"
 	Ge      Op = "ge"
 	In      Op = "in"
+	NotIn   Op = "not_in"
+	IsNull  Op = "null"
+	NotNull Op = "notnull"
 	Between Op = "between"
 	Prefix  Op = "prefix"
 )
@@ -58,7 +62,7 @@ type Condition struct {
 
 // GrantItem is one granted item.
 type GrantItem struct {
-	// Name of the item, as in the catalog.
+	// Name of the item as in the catalog; its English field name or id will do.
 	Name string `json:"name"`
 	// Mask is a mask specification of package privacy ("keep_ends:3,4"); "" takes
 	// the catalog's mask for sharing, and for a personal item without one the
@@ -169,7 +173,9 @@ type Source struct {
 
 // SourceItem is one item of a source.
 type SourceItem struct {
-	Name     string
+	ID       string       // stable in every version; may be ""
+	Code     string       // English field name; may be ""
+	Name     string       // Chinese name
 	Column   int          // n of the physical column c<n>
 	Type     string       // letter of the catalog's metadata (C N Y D T L M G B I F)
 	Key      bool         // belongs to the declared key
@@ -177,10 +183,18 @@ type SourceItem struct {
 	Mask     string       // the catalog's mask for sharing
 }
 
-// Item finds an item by name.
+// Item finds an item by its name, its English field name or its id.
 func (s *Source) Item(name string) (SourceItem, bool) {
+	if name == "" {
+		return SourceItem{}, false
+	}
 	for _, it := range s.Items {
 		if it.Name == name {
+			return it, true
+		}
+	}
+	for _, it := range s.Items {
+		if it.Code == name || it.ID == name {
 			return it, true
 		}
 	}
@@ -197,6 +211,9 @@ type Rules struct {
 	// MinCell is the smallest group that statistics shows, in persons; at least 2.
 	MinCell       int
 	MinCellClause string
+	// VerifyTries is how many different values of one item may be claimed of one
+	// subject within 30 days; 0 takes 5.
+	VerifyTries int
 	// UsageDays is how long the usage log is kept (QZ-3.1.8: 3 years, LY-24: half a year).
 	UsageDays       int
 	UsageDaysClause string

@@ -10,9 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gongshu/audit"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/privacy"
+	"gongshu/warehouse"
 )
 
 // Deps is what the data service stands on.
@@ -24,8 +26,12 @@ type Deps struct {
 	// Rules gives the profile's settings in force now.
 	Rules func() Rules
 	Keys  privacy.Keys
-	Now   func() time.Time
-	Log   *slog.Logger // nil: slog.Default
+	// Audit takes the entry of every use before its data is released.
+	Audit *audit.Log
+	// Warehouse is read from, never written to.
+	Warehouse *warehouse.Store
+	Now       func() time.Time
+	Log       *slog.Logger // nil: slog.Default
 }
 
 // Service holds the grants, their plans in memory, and the data service on them.
@@ -37,6 +43,11 @@ type Service struct {
 	seen    int64            // newest change read from the store; under sync
 	seqs    map[string]int64 // newest change applied, a grant; under sync
 	checked atomic.Int64     // when the store was last asked, monotonic nanoseconds
+
+	meters  map[string]*meter // by grant; under sync
+	secrets secrets
+	quiet   quiet
+	ledgers keyedMutex
 }
 
 // New makes the service and loads every grant's plan.
@@ -44,16 +55,19 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 	if deps.Log == nil {
 		deps.Log = slog.Default()
 	}
-	s := &Service{deps: deps, seqs: map[string]int64{}}
-	s.plans.Store(&planTable{byUse: map[use][]*Plan{}, byID: map[string]*Plan{}})
+	s := &Service{deps: deps, seqs: map[string]int64{}, meters: map[string]*meter{}}
+	if err := s.openSecrets(); err != nil {
+		return nil, err
+	}
+	s.plans.Store(&planTable{byUse: map[planKey][]*Plan{}, byID: map[string]*Plan{}})
 	if err := s.Sync(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// use is what a request is matched by.
-type use struct {
+// planKey is what a request is matched by.
+type planKey struct {
 	client   string // body id
 	resource string // code
 	mode     Mode
@@ -61,12 +75,13 @@ type use struct {
 
 // planTable is never changed once published: readers take no lock.
 type planTable struct {
-	byUse map[use][]*Plan // newest grant first
+	byUse map[planKey][]*Plan // newest grant first
 	byID  map[string]*Plan
 }
 
 // PlanColumn is one column that a plan reads.
 type PlanColumn struct {
+	ID, Code string // other names of the item, see SourceItem
 	Name     string
 	Column   int // n of c<n>
 	Type     string
@@ -87,6 +102,12 @@ type Plan struct {
 	index map[string]int // name -> Columns
 	over  chan struct{}  // closed when the plan is replaced or revoked
 	ended atomic.Bool
+	meter *meter
+
+	all     []string // names of Columns
+	clients map[string]bool
+	bound   atomic.Pointer[binding]
+	binding sync.Mutex
 }
 
 // Over is closed when the grant is revoked or changed: streams stop at it.
@@ -115,12 +136,18 @@ func (s *Service) compile(g *Grant, src Source) (*Plan, error) {
 	for _, purpose := range g.Purposes {
 		p.Purposes[purpose] = true
 	}
+	if len(g.Clients) > 0 {
+		p.clients = map[string]bool{}
+		for _, id := range g.Clients {
+			p.clients[id] = true
+		}
+	}
 	granted := map[string]GrantItem{}
 	for _, it := range g.Items {
 		granted[it.Name] = it
 	}
 	for _, it := range src.Items {
-		col := PlanColumn{Name: it.Name, Column: it.Column, Type: it.Type, Key: it.Key, Personal: it.Personal}
+		col := PlanColumn{ID: it.ID, Code: it.Code, Name: it.Name, Column: it.Column, Type: it.Type, Key: it.Key, Personal: it.Personal}
 		if it.Key {
 			p.Keys = append(p.Keys, col)
 		}
@@ -132,7 +159,12 @@ func (s *Service) compile(g *Grant, src Source) (*Plan, error) {
 		if _, err := privacy.ParseMask(col.Mask); err != nil {
 			return nil, errs.Newf(errs.Invalid, "信息项“%s”的脱敏方式无效", "the mask of item %q is not valid", it.Name).In(it.Name).Because(err)
 		}
-		p.index[it.Name] = len(p.Columns)
+		p.all = append(p.all, it.Name)
+		for _, name := range []string{it.ID, it.Code, it.Name} { // the Chinese name counts most
+			if name != "" {
+				p.index[name] = len(p.Columns)
+			}
+		}
 		p.Columns = append(p.Columns, col)
 	}
 	for _, c := range g.Where {
@@ -182,7 +214,7 @@ func (s *Service) apply(ctx context.Context, changed []*Grant) {
 		return
 	}
 	old := s.plans.Load()
-	next := &planTable{byUse: make(map[use][]*Plan, len(old.byUse)+len(changed)), byID: make(map[string]*Plan, len(old.byID)+len(changed))}
+	next := &planTable{byUse: make(map[planKey][]*Plan, len(old.byUse)+len(changed)), byID: make(map[string]*Plan, len(old.byID)+len(changed))}
 	for k, v := range old.byUse {
 		next.byUse[k] = v
 	}
@@ -193,7 +225,7 @@ func (s *Service) apply(ctx context.Context, changed []*Grant) {
 	sources := map[string]Source{}
 	var ending []*Plan
 	for _, g := range changed {
-		key := use{g.Client, g.Resource, g.Mode}
+		key := planKey{g.Client, g.Resource, g.Mode}
 		if was := next.byID[g.ID]; was != nil {
 			ending = append(ending, was)
 			delete(next.byID, g.ID)
@@ -220,6 +252,10 @@ func (s *Service) apply(ctx context.Context, changed []*Grant) {
 		if err != nil {
 			s.unusable(g, err)
 			continue
+		}
+		if p.meter = s.meters[g.ID]; p.meter == nil {
+			p.meter = newMeter(g.ID)
+			s.meters[g.ID] = p.meter
 		}
 		next.byID[g.ID] = p
 		list := append(slices.Clone(next.byUse[key]), p)

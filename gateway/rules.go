@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,17 +73,19 @@ func check(spec GrantSpec, src Source, rules Rules, now time.Time) (GrantSpec, e
 		add("items", "required", "FS-29", "须列出授权的信息项", "list the granted items")
 	}
 	seen := map[string]bool{}
+	items := slices.Clone(spec.Items)
 	for i, it := range spec.Items {
 		field := fmt.Sprintf("items[%d]", i)
-		_, ok := src.Item(it.Name)
+		item, ok := src.Item(it.Name)
 		switch {
 		case !ok:
 			add(field, "unknown", "FS-29", "资源没有信息项“%s”", "the resource has no item %q", it.Name)
 			continue
-		case seen[it.Name]:
+		case seen[item.Name]:
 			add(field, "duplicate", "", "信息项“%s”重复", "item %q is listed twice", it.Name)
 		}
-		seen[it.Name] = true
+		seen[item.Name] = true
+		items[i].Name = item.Name
 		if zh, en := privacy.ParseMaskProblem(it.Mask); zh != "" {
 			problems = append(problems, errs.Problem{Field: field + ".mask", Code: "mask",
 				Text: errs.T(fmt.Sprintf("信息项“%s”：%s", it.Name, zh), fmt.Sprintf("item %q: %s", it.Name, en))})
@@ -91,10 +94,14 @@ func check(spec GrantSpec, src Source, rules Rules, now time.Time) (GrantSpec, e
 			add(field+".unmasked", "conflict", "", "信息项“%s”既要求不脱敏又指定了脱敏方式", "item %q is to be unmasked and has a mask", it.Name)
 		}
 	}
+	where := slices.Clone(spec.Where)
 	for i, c := range spec.Where {
 		if p, ok := conditionProblem(fmt.Sprintf("where[%d]", i), c, src); ok {
 			problems = append(problems, p)
+			continue
 		}
+		item, _ := src.Item(c.Item)
+		where[i].Item = item.Name
 	}
 	if (spec.Mode == Query && !spec.FreeQuery || spec.Mode == Verify) && len(keyItems(src)) == 0 {
 		add("mode", "no_key", "FS-13", "资源没有声明主键，不能按键查询或核验", "the resource declares no key, so it cannot be queried or verified by key")
@@ -102,6 +109,7 @@ func check(spec GrantSpec, src Source, rules Rules, now time.Time) (GrantSpec, e
 	if len(problems) > 0 {
 		return spec, errs.New(errs.Invalid, errs.T("授权内容有误", "the grant is not in order")).With(problems...)
 	}
+	spec.Items, spec.Where = items, where
 	return spec, nil
 }
 
@@ -137,8 +145,10 @@ func conditionProblem(field string, c Condition, src Source) (errs.Problem, bool
 		ok = n == 1
 	case Between:
 		ok = n == 2
-	case In:
+	case In, NotIn:
 		ok = n >= 1 && n <= maxValues
+	case IsNull, NotNull:
+		ok = n == 0
 	default:
 		return errs.Problem{Field: field + ".op", Code: "enum",
 			Text: errs.Tf("没有比较方式“%s”", "there is no comparison %q", string(c.Op))}, true

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Masker applies one mask to values. It may be used by many goroutines; each
@@ -401,4 +402,12 @@ func (st *maskState) usccPseudonym(dst, v []byte) []byte {
 	out[16] = orgCheckDigit(out, 8)
 	out[17] = usccCheckDigit(out)
 	return dst
+}
+
+// AppendString is Append of a text.
+func (m *Masker) AppendString(dst []byte, v string) []byte {
+	if v == "" {
+		return dst
+	}
+	return m.Append(dst, unsafe.Slice(unsafe.StringData(v), len(v)))
 }

@@ -37,22 +37,25 @@ CREATE TABLE gateway_quota (
 -- Claims tried against verify, as keyed digests only, so that the same question
 -- asked again costs nothing and guesses are counted.
 CREATE TABLE gateway_claim (
-  grant_id TEXT   NOT NULL,
+  client   TEXT   NOT NULL, -- body
+  resource TEXT   NOT NULL, -- code
   subject  TEXT   NOT NULL, -- digest of the key values
   item     TEXT   NOT NULL,
   claim    TEXT   NOT NULL, -- digest of the claimed value
   at       BIGINT NOT NULL,
-  PRIMARY KEY (grant_id, subject, item, claim)
+  PRIMARY KEY (client, resource, subject, item, claim)
 );
 CREATE INDEX gateway_claim_at ON gateway_claim (at);
 CREATE TABLE gateway_guess (
-  grant_id TEXT   NOT NULL,
+  client   TEXT   NOT NULL,
+  resource TEXT   NOT NULL,
   subject  TEXT   NOT NULL,
   item     TEXT   NOT NULL,
   tried    BIGINT NOT NULL, -- different claims in the window
   since    BIGINT NOT NULL, -- begin of the window
-  PRIMARY KEY (grant_id, subject, item)
+  PRIMARY KEY (client, resource, subject, item)
 );
+CREATE INDEX gateway_guess_since ON gateway_guess (since);
 
 -- Groups that statistics answered, a consumer and a resource.
 CREATE TABLE gateway_ledger (

@@ -1,0 +1,285 @@
+package gateway
+
+import (
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+	"unsafe"
+
+	"gongshu/internal/errs"
+)
+
+func bytesText(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string; what is not UTF-8 becomes U+FFFD.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				b = append(append(b, s[start:i]...), "\uFFFD"...)
+				start = i + 1
+			}
+			i += size
+			continue
+		}
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(append(b, s[start:]...), '"')
+}
+
+// member is a name and a scalar of a JSON object; numbers and logicals are kept
+// as their text.
+type member struct {
+	name, value string
+	null        bool
+}
+
+// scanner reads the JSON that the data service takes: an object of members whose
+// values are objects of scalars, lists of strings, or integers. It is strict: no
+// unknown members, no doubles, no deeper nesting, nothing after the end.
+type scanner struct {
+	b []byte
+	i int
+}
+
+const (
+	maxBody    = 64 << 10
+	maxMembers = 200
+)
+
+func badJSON(at int, zh, en string) error {
+	return errs.Newf(errs.Invalid, "请求体不是接口要求的 JSON（第 %[1]d 字节处：%[2]s）", "the body is not the JSON that the operation takes (at byte %[1]d: %[3]s)", at, zh, en).In("body")
+}
+
+func (s *scanner) space() {
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) take(c byte) bool {
+	s.space()
+	if s.i < len(s.b) && s.b[s.i] == c {
+		s.i++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) expect(c byte) error {
+	if !s.take(c) {
+		return badJSON(s.i, "此处应为 "+string(c), "expected "+string(c))
+	}
+	return nil
+}
+
+// text reads a string. Without escapes it aliases the body.
+func (s *scanner) text() (string, error) {
+	s.space()
+	if s.i >= len(s.b) || s.b[s.i] != '"' {
+		return "", badJSON(s.i, "此处应为字符串", "expected a string")
+	}
+	start := s.i + 1
+	for i := start; i < len(s.b); i++ {
+		switch c := s.b[i]; {
+		case c == '"':
+			s.i = i + 1
+			raw := s.b[start:i]
+			if !utf8.Valid(raw) {
+				return "", badJSON(start, "不是 UTF-8", "not UTF-8")
+			}
+			return bytesText(raw), nil
+		case c < 0x20:
+			return "", badJSON(i, "字符串中有控制字符", "a control character in a string")
+		case c == '\\':
+			return s.escaped(start)
+		}
+	}
+	return "", badJSON(len(s.b), "字符串没有结束", "a string without end")
+}
+
+func (s *scanner) escaped(start int) (string, error) {
+	for i := start; i < len(s.b); i++ {
+		switch s.b[i] {
+		case '\\':
+			i++
+		case '"':
+			var out string
+			if err := json.Unmarshal(s.b[start-1:i+1], &out); err != nil || !utf8.Valid(s.b[start:i]) {
+				return "", badJSON(start, "字符串有误", "a malformed string")
+			}
+			s.i = i + 1
+			return out, nil
+		}
+	}
+	return "", badJSON(len(s.b), "字符串没有结束", "a string without end")
+}
+
+// scalar reads a string, number or logical as text, or null.
+func (s *scanner) scalar() (text string, null bool, err error) {
+	s.space()
+	if s.i < len(s.b) && s.b[s.i] == '"' {
+		text, err = s.text()
+		return text, false, err
+	}
+	start := s.i
+	for s.i < len(s.b) {
+		c := s.b[s.i]
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E' {
+			s.i++
+			continue
+		}
+		break
+	}
+	raw := s.b[start:s.i]
+	switch word := bytesText(raw); word {
+	case "null":
+		return "", true, nil
+	case "true", "false":
+		return word, false, nil
+	}
+	if len(raw) == 0 || !json.Valid(raw) {
+		return "", false, badJSON(start, "此处应为字符串、数字、true、false 或 null", "expected a string, a number, true, false or null")
+	}
+	return bytesText(raw), false, nil
+}
+
+// each reads an object and calls fn for each name; fn reads the value.
+func (s *scanner) each(fn func(name string) error) error {
+	if err := s.expect('{'); err != nil {
+		return err
+	}
+	if s.take('}') {
+		return nil
+	}
+	for n := 0; ; n++ {
+		if n == maxMembers {
+			return badJSON(s.i, "成员过多", "too many members")
+		}
+		name, err := s.text()
+		if err != nil {
+			return err
+		}
+		if err := s.expect(':'); err != nil {
+			return err
+		}
+		if err := fn(name); err != nil {
+			return err
+		}
+		if s.take(',') {
+			continue
+		}
+		return s.expect('}')
+	}
+}
+
+// members reads an object of scalars into out.
+func (s *scanner) members(out []member) ([]member, error) {
+	err := s.each(func(name string) error {
+		for _, m := range out {
+			if m.name == name {
+				return badJSON(s.i, "成员重复", "a member is repeated")
+			}
+		}
+		v, null, err := s.scalar()
+		out = append(out, member{name, v, null})
+		return err
+	})
+	return out, err
+}
+
+// texts reads a list of strings into out.
+func (s *scanner) texts(out []string) ([]string, error) {
+	if err := s.expect('['); err != nil {
+		return out, err
+	}
+	if s.take(']') {
+		return out, nil
+	}
+	for {
+		if len(out) == maxMembers {
+			return out, badJSON(s.i, "列表过长", "too long a list")
+		}
+		v, err := s.text()
+		if err != nil {
+			return out, err
+		}
+		out = append(out, v)
+		if s.take(',') {
+			continue
+		}
+		return out, s.expect(']')
+	}
+}
+
+func (s *scanner) integer() (int, error) {
+	v, null, err := s.scalar()
+	if err != nil || null {
+		return 0, err
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, badJSON(s.i, "此处应为整数", "expected an integer")
+	}
+	return n, nil
+}
+
+func (s *scanner) end() error {
+	s.space()
+	if s.i != len(s.b) {
+		return badJSON(s.i, "其后还有内容", "there is more after the end")
+	}
+	return nil
+}
+
+// parts reads the outer object; known names are read by fn, which says whether it
+// knew the name, each at most once.
+func (s *scanner) parts(fn func(name string) (known bool, err error)) error {
+	seen := make([]string, 0, 4)
+	err := s.each(func(name string) error {
+		for _, was := range seen {
+			if was == name {
+				return badJSON(s.i, "成员重复", "a member is repeated")
+			}
+		}
+		seen = append(seen, name)
+		known, err := fn(name)
+		if err == nil && !known {
+			return errs.Newf(errs.Invalid, "请求体没有成员“%s”", "the body has no member %q", clipped(name)).In(clipped(name))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.end()
+}
