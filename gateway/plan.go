@@ -107,6 +107,7 @@ type Plan struct {
 	all     []string // names of Columns
 	clients map[string]bool
 	bound   atomic.Pointer[binding]
+	tag     atomic.Pointer[[]byte]
 	binding sync.Mutex
 }
 

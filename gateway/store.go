@@ -321,3 +321,29 @@ func nearGroups(ctx context.Context, q db.Querier, client, resource, predicate s
 	}
 	return out, rows.Err()
 }
+
+func putRelease(ctx context.Context, tx *db.Tx, r release) error {
+	_, err := tx.Exec(ctx, `INSERT INTO gateway_release (id, grant_id, client, resource, format, at, by_name) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		r.ID, r.Grant, r.Client, r.Resource, r.Format, db.Ms(r.At), r.User)
+	return err
+}
+
+// readReleases gives every release, the latest first.
+func readReleases(ctx context.Context, q db.Querier) ([]release, error) {
+	rows, err := q.Query(ctx, `SELECT id, grant_id, client, resource, format, at, by_name FROM gateway_release ORDER BY id DESC`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []release
+	for rows.Next() {
+		var r release
+		var at int64
+		if err := rows.Scan(&r.ID, &r.Grant, &r.Client, &r.Resource, &r.Format, &at, &r.User); err != nil {
+			return nil, err
+		}
+		r.At = db.Time(at)
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
