@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -23,6 +22,10 @@ type Deps struct {
 	// Resolve gives the published catalog entry of a resource code: NotFound when
 	// there is none.
 	Resolve func(ctx context.Context, q db.Querier, code string) (Source, error)
+	// Changes tells which catalog entries changed after a number of the catalog's
+	// own sequence, and its newest number; after < 0 asks for that number alone. Nil
+	// where Refresh is called instead.
+	Changes func(ctx context.Context, after int64) (codes []string, newest int64, err error)
 	// Rules gives the profile's settings in force now.
 	Rules func() Rules
 	Keys  privacy.Keys
@@ -44,6 +47,7 @@ type Service struct {
 	seqs    map[string]int64 // newest change applied, a grant; under sync
 	checked atomic.Int64     // when the store was last asked, monotonic nanoseconds
 
+	catalog int64             // newest change of the catalog taken in; Run's own
 	meters  map[string]*meter // by grant; under sync
 	secrets secrets
 	quiet   quiet
@@ -60,6 +64,12 @@ func New(ctx context.Context, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	s.plans.Store(&planTable{byUse: map[planKey][]*Plan{}, byID: map[string]*Plan{}})
+	if deps.Changes != nil {
+		var err error
+		if _, s.catalog, err = deps.Changes(ctx, -1); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.Sync(ctx); err != nil {
 		return nil, err
 	}
@@ -310,28 +320,30 @@ func (s *Service) Refresh(ctx context.Context, code string) error {
 	return nil
 }
 
+// follow compiles anew what the catalog has changed.
+func (s *Service) follow(ctx context.Context) error {
+	if s.deps.Changes == nil {
+		return nil
+	}
+	codes, newest, err := s.deps.Changes(ctx, s.catalog)
+	if err != nil {
+		return err
+	}
+	for _, code := range codes {
+		if err := s.Refresh(ctx, code); err != nil {
+			return err
+		}
+	}
+	s.catalog = newest
+	return nil
+}
+
 // How often the store is asked for changes, and how old the table may be before a
 // request asks by itself: a revocation elsewhere takes effect within a second.
 const (
 	syncEvery = 300 * time.Millisecond
 	maxAge    = 900 * time.Millisecond
 )
-
-// Run follows the changes of other nodes until ctx ends.
-func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(syncEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Sync(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				s.deps.Log.Warn("grants could not be followed", "err", err)
-			}
-		}
-	}
-}
 
 // fresh makes sure that the table is young enough to answer from.
 func (s *Service) fresh(ctx context.Context) error {

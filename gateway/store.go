@@ -347,3 +347,158 @@ func readReleases(ctx context.Context, q db.Querier) ([]release, error) {
 	}
 	return out, rows.Err()
 }
+
+func readCursor(ctx context.Context, q db.Querier, name string) (seq int64, err error) {
+	err = q.QueryRow(ctx, `SELECT seq FROM gateway_cursor WHERE name = $1`, name).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return seq, err
+}
+
+// moveCursor moves a cursor on from where the caller read it; false when another
+// node was there first.
+func moveCursor(ctx context.Context, tx *db.Tx, name string, from, to int64) (bool, error) {
+	query, args := `UPDATE gateway_cursor SET seq = $3 WHERE name = $1 AND seq = $2`, []any{name, from, to}
+	if from == 0 {
+		query, args = `INSERT INTO gateway_cursor (name, seq) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, []any{name, to}
+	}
+	res, err := tx.Exec(ctx, query, args...)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+func putUsage(ctx context.Context, tx *db.Tx, lines []Usage) error {
+	for _, u := range lines {
+		detail, err := jsonOf(u)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO gateway_usage (seq, grant_id, resource, provider, consumer, mode, outcome, at, rows_out, detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (seq) DO NOTHING`,
+			u.Seq, u.Grant, u.Resource, u.Provider, u.Consumer, string(u.Mode), u.Outcome, db.Ms(u.At), u.Rows, detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// where writes the filter's conditions behind those that args serve already.
+func (f UsageFilter) where(args []any) (string, []any) {
+	query := ""
+	and := func(cond string, vals ...any) {
+		query += " AND (" + numbered(cond, len(args)) + ")"
+		args = append(args, vals...)
+	}
+	switch f.Side {
+	case AsProvider:
+		and(`provider = ?`, f.Body)
+	case AsConsumer:
+		and(`consumer = ?`, f.Body)
+	default:
+		and(`provider = ? OR consumer = ?`, f.Body, f.Body)
+	}
+	if f.Grant != "" {
+		and(`grant_id = ?`, f.Grant)
+	}
+	if f.Resource != "" {
+		and(`resource = ?`, f.Resource)
+	}
+	if f.Mode != "" {
+		and(`mode = ?`, string(f.Mode))
+	}
+	if f.Outcome != "" {
+		and(`outcome = ?`, f.Outcome)
+	}
+	if !f.From.IsZero() {
+		and(`at >= ?`, db.Ms(f.From))
+	}
+	if !f.To.IsZero() {
+		and(`at < ?`, db.Ms(f.To))
+	}
+	return query, args
+}
+
+func usageBefore(ctx context.Context, q db.Querier, f UsageFilter, before int64, limit int) ([]Usage, error) {
+	if before <= 0 {
+		before = 1<<62 - 1
+	}
+	where, args := f.where([]any{before})
+	return usageRows(q.Query(ctx, `SELECT detail FROM gateway_usage WHERE seq < $1`+where+` ORDER BY seq DESC LIMIT `+strconv.Itoa(limit), args...))
+}
+
+func usageAfter(ctx context.Context, q db.Querier, f UsageFilter, after int64, limit int) ([]Usage, error) {
+	where, args := f.where([]any{after})
+	return usageRows(q.Query(ctx, `SELECT detail FROM gateway_usage WHERE seq > $1`+where+` ORDER BY seq LIMIT `+strconv.Itoa(limit), args...))
+}
+
+func usageRows(rows *sql.Rows, err error) ([]Usage, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []Usage{}
+	for rows.Next() {
+		var detail string
+		if err := rows.Scan(&detail); err != nil {
+			return nil, err
+		}
+		u, err := usageFrom(detail)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, rows.Err()
+}
+
+// usageSums adds up by day of a zone that is offset milliseconds ahead of UTC. The
+// opening line of a stream counts as no request of its own.
+func usageSums(ctx context.Context, q db.Querier, f UsageFilter, offset int64) (map[string]UsageDay, error) {
+	where, args := f.where([]any{offset})
+	rows, err := q.Query(ctx, `SELECT (at + $1) / 86400000 AS day, count(*), sum(CASE WHEN outcome = 'ok' THEN 0 ELSE 1 END), sum(rows_out)
+		FROM gateway_usage WHERE mode <> ''`+where+` GROUP BY 1`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]UsageDay{}
+	for rows.Next() {
+		var day int64
+		var d UsageDay
+		if err := rows.Scan(&day, &d.Requests, &d.Refused, &d.Rows); err != nil {
+			return nil, err
+		}
+		out[db.Time(day*86400000+1).Format("2006-01-02")] = d
+	}
+	return out, rows.Err()
+}
+
+func readReceipt(ctx context.Context, q db.Querier, body string, side Side) (seq int64, err error) {
+	err = q.QueryRow(ctx, `SELECT seq FROM gateway_receipt WHERE body = $1 AND side = $2`, body, string(side)).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return seq, err
+}
+
+func putReceipt(ctx context.Context, tx *db.Tx, body string, side Side, seq, at int64, by string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO gateway_receipt (body, side, seq, at, by_name) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (body, side) DO UPDATE SET seq = excluded.seq, at = excluded.at, by_name = excluded.by_name`, body, string(side), seq, at, by)
+	return err
+}
+
+func pruneUsage(ctx context.Context, tx *db.Tx, before int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM gateway_usage WHERE at < $1
+		AND NOT EXISTS (SELECT 1 FROM gateway_receipt r WHERE r.seq < gateway_usage.seq
+			AND (r.side = 'provider' AND r.body = gateway_usage.provider OR r.side = 'consumer' AND r.body = gateway_usage.consumer))`, before)
+	return err
+}
+
+func pruneQuotas(ctx context.Context, tx *db.Tx, before string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM gateway_quota WHERE day < $1`, before)
+	return err
+}

@@ -6,6 +6,7 @@ import (
 	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/internal/db"
+	"gongshu/internal/errs"
 	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/warehouse"
@@ -65,11 +66,40 @@ func (a *app) gatewaySource(ctx context.Context, q db.Querier, code string) (gat
 	}
 	for _, item := range r.Items {
 		source.Items = append(source.Items, gateway.SourceItem{
-			Name: item.Name, Column: item.Column, Type: string(item.Type), Key: item.Key,
+			ID: item.ID, Code: item.Code, Name: item.Name, Column: item.Column, Type: string(item.Type), Key: item.Key,
 			Personal: privacy.Kind(item.Personal), Mask: item.Mask,
 		})
 	}
 	return source, nil
+}
+
+// gatewayChanges follows the catalog for the data service.
+func (a *app) gatewayChanges(ctx context.Context, after int64) (codes []string, newest int64, err error) {
+	const page = 1000
+	newest = max(after, 0)
+	for {
+		changes, err := a.catalog.Changes(ctx, newest, page)
+		if err != nil {
+			return nil, newest, err
+		}
+		for _, c := range changes {
+			newest = c.Seq
+			if after < 0 {
+				continue
+			}
+			r, err := a.catalog.GetByID(ctx, c.Resource, -1)
+			if errs.Is(err, errs.NotFound) {
+				continue // a draft that was discarded
+			}
+			if err != nil {
+				return nil, newest, err
+			}
+			codes = append(codes, r.Code)
+		}
+		if len(changes) < page {
+			return codes, newest, nil
+		}
+	}
 }
 
 // gatewayRules are the profile's settings for the data service in force now.

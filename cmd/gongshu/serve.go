@@ -45,6 +45,10 @@ func (a *app) handler() http.Handler {
 		Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
 	}))
 	mux.Handle(ui.StaticPath, ui.Assets())
+	mux.Handle("/api/", api.New(api.Deps{
+		Brand: errs.T(platform.ZH, platform.EN), Version: version,
+		Door: a.door, Clients: a.identity, Gateway: a.gateway, Now: a.now, Log: a.logger,
+	}))
 	mux.Handle("/audit/", api.Proofs(a.log))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,

@@ -159,7 +159,8 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	if a.gateway, err = gateway.New(ctx, gateway.Deps{
-		DB: a.control, Resolve: a.gatewaySource, Rules: a.gatewayRules, Keys: maskKeys, Now: now, Log: a.logger,
+		DB: a.control, Resolve: a.gatewaySource, Changes: a.gatewayChanges, Rules: a.gatewayRules, Keys: maskKeys,
+		Audit: a.log, Warehouse: a.warehouse, Now: now, Log: a.logger,
 	}); err != nil {
 		return nil, err
 	}
