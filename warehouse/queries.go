@@ -435,6 +435,56 @@ func (s *Store) scan(ctx context.Context, t *table, out []Column, since int64, s
 	}
 }
 
+// Page gives rows offset … offset+limit-1 of those that the filter lets through,
+// in the order of stamps; limit is 1 … 1000. Without a filter the cost does not
+// grow with the offset as long as rows are numbered without gaps.
+func (s *Store) Page(ctx context.Context, resource string, columns []string, filter Filter, offset int64, limit int) (*Rows, error) {
+	rows := &Rows{}
+	err := s.retry(ctx, resource, func(t *table) error {
+		out, err := t.pick(columns)
+		if err != nil {
+			return err
+		}
+		if err := filter.check(t); err != nil {
+			return err
+		}
+		start := int64(-1)
+		if len(filter) == 0 && offset > 0 {
+			if start, err = s.placeOf(ctx, t, offset); err != nil {
+				return err
+			}
+		}
+		q := s.newQuery()
+		q.text("SELECT " + names(out) + " FROM " + t.rowsName() + " WHERE _seq >= ").int(start)
+		filter.build(q)
+		q.text(" ORDER BY _seq LIMIT ").int(int64(max(1, min(limit, 1000))))
+		if start < 0 && offset > 0 {
+			q.text(" OFFSET ").int(offset)
+		}
+		return s.collect(ctx, q, out, rows)
+	})
+	return rows, err
+}
+
+// CountUpTo counts the rows that the filter lets through, and stops at most.
+func (s *Store) CountUpTo(ctx context.Context, resource string, filter Filter, most int64) (int64, error) {
+	rows := &Rows{}
+	err := s.retry(ctx, resource, func(t *table) error {
+		if err := filter.check(t); err != nil {
+			return err
+		}
+		q := s.newQuery()
+		q.text("SELECT count(*) FROM (SELECT 1 FROM " + t.rowsName() + " WHERE TRUE")
+		filter.build(q)
+		q.text(" LIMIT ").int(most).text(") AS found")
+		return s.collect(ctx, q, []Column{stamp}, rows)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return rows.Row(0)[0].N, nil
+}
+
 // Sample gives up to n rows spread evenly over the table's batches, in order, so
 // that a preview is not all of one day; 1 ≤ n ≤ 1000.
 func (s *Store) Sample(ctx context.Context, resource string, columns []string, n int) (*Rows, error) {

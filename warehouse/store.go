@@ -527,3 +527,14 @@ func (s *Store) anyTombstone(ctx context.Context, t *table, since int64) (bool, 
 	err := s.db.Read().QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+t.tombsName()+" WHERE _seq > $1 LIMIT 1) AS found", since).Scan(&n)
 	return n > 0, err
 }
+
+// placeOf gives the stamp of the row at an offset where rows are numbered without
+// gaps, -1 where they are not.
+func (s *Store) placeOf(ctx context.Context, t *table, offset int64) (int64, error) {
+	var first, last int64
+	err := s.db.Read().QueryRow(ctx, "SELECT coalesce((SELECT min(_seq) FROM "+t.rowsName()+"), 0), coalesce((SELECT max(_seq) FROM "+t.rowsName()+"), -1)").Scan(&first, &last)
+	if err != nil || last-first+1 != t.rows {
+		return -1, err
+	}
+	return first + offset, nil
+}

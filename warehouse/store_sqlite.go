@@ -223,7 +223,7 @@ func (l *liteStore) merge(ctx context.Context, x txn, t *table, f *feed, at int6
 		}
 		defer s.stmt.Close()
 		s.args[len(f.columns)+1].Value = at
-		return eachRow(ctx, f, s, 1, func() error {
+		err = eachRow(ctx, f, s, 1, func() error {
 			r, err := s.exec()
 			if err != nil {
 				return err
@@ -233,15 +233,33 @@ func (l *liteStore) merge(ctx context.Context, x txn, t *table, f *feed, at int6
 				return err
 			}
 			// Only an insert sets the last rowid, which is the stamp.
-			if id, err := r.LastInsertId(); err != nil {
-				return err
-			} else if id == f.seq() {
+			id, err := r.LastInsertId()
+			if id == f.seq() {
 				inserted++
-			} else {
-				updated++
 			}
-			return nil
+			return err
 		})
+		if err != nil {
+			return err
+		}
+		// Counted by stamp, so that a key that came twice counts once.
+		written, err := prepare(conn, "SELECT count(*) FROM "+t.rowsName()+" WHERE _seq >= ?", 1, 1)
+		if err != nil {
+			return err
+		}
+		defer written.stmt.Close()
+		written.args[0].Value = f.base
+		rows, err := written.stmt.(driver.StmtQueryContext).QueryContext(ctx, written.args)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if err := rows.Next(written.dest); err != nil {
+			return err
+		}
+		n, _ := written.dest[0].(int64)
+		updated = n - inserted
+		return nil
 	})
 	return inserted, updated, err
 }
