@@ -14,14 +14,22 @@ import (
 	"net/http"
 	"time"
 
+	"gongshu/agreement"
+	"gongshu/audit"
 	"gongshu/casework"
 	"gongshu/catalog"
+	"gongshu/gateway"
 	"gongshu/identity"
+	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/org"
+	"gongshu/profile"
+	"gongshu/quality"
+	"gongshu/sharing"
 	"gongshu/ui"
+	"gongshu/warehouse"
 )
 
 // Deps is what the console's areas work with.
@@ -33,8 +41,19 @@ type Deps struct {
 	Org     *org.Service
 	Cases   *casework.Service
 	Catalog *catalog.Service
-	Now     func() time.Time // time.Now where nil
-	Log     *slog.Logger     // slog.Default() where nil
+
+	Profile   *profile.Profile
+	Identity  *identity.Service
+	Warehouse *warehouse.Store
+	Quality   *quality.Service
+	Intake    *intake.Service
+	Gateway   *gateway.Service
+	Agreement *agreement.Service
+	Sharing   *sharing.Service
+	Audit     *audit.Log
+
+	Now func() time.Time // time.Now where nil
+	Log *slog.Logger     // slog.Default() where nil
 	// Notices are lines that every page shows, such as a store that is full.
 	Notices func(ctx context.Context) []ui.Notice
 }
