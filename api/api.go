@@ -25,6 +25,7 @@ import (
 
 	"gongshu/gateway"
 	"gongshu/identity"
+	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
@@ -40,6 +41,7 @@ type Deps struct {
 	// nobody; nil where people do not call.
 	Session func(r *http.Request) (identity.Actor, bool)
 	Gateway *gateway.Service
+	Intake  *intake.Service
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 }

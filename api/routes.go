@@ -8,6 +8,7 @@ import (
 // routes names every area's operations, one line an area.
 func (a *API) routes() {
 	a.registerGateway()
+	a.registerIntake()
 }
 
 // own says that a handler authenticates by itself.

@@ -154,7 +154,7 @@ func (s *Service) Receive(ctx context.Context, a identity.Actor, up Upload, body
 		keep = true
 		return nil, err
 	}
-	over := Override{Layout: up.Layout, HeaderRow: up.HeaderRow, Mapping: up.Mapping}
+	over := Override{Layout: up.Layout, HeaderRow: up.HeaderRow, NoHeader: up.NoHeader, Mapping: up.Mapping}
 	layout, err := s.layout(ctx, s.file(ctx, b), over, r)
 	if err == nil {
 		b.Layout = layout

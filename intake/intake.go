@@ -12,6 +12,7 @@
 package intake
 
 import (
+	"strings"
 	"time"
 
 	"gongshu/internal/errs"
@@ -75,6 +76,8 @@ type Upload struct {
 	Layout tabular.Layout
 	// HeaderRow, when positive, is the row of the column names (1-based).
 	HeaderRow int
+	// NoHeader: the file begins with data.
+	NoHeader bool
 	// Mapping names for items (by id, code or Chinese name) the column that holds
 	// them, where names alone do not tell.
 	Mapping map[string]string
@@ -140,6 +143,15 @@ func (b *Batch) Late() time.Duration {
 		return 0
 	}
 	return b.Received.Sub(b.Due)
+}
+
+// ProblemName is the file name under which the problem rows are downloaded.
+func (b *Batch) ProblemName(f tabular.Format) string {
+	base := strings.TrimSuffix(b.FileName, ".gz")
+	if i := strings.LastIndexByte(base, '.'); i > 0 {
+		base = base[:i]
+	}
+	return base + "-问题数据." + string(f)
 }
 
 // Receipt is what the sender keeps of a batch.

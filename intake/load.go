@@ -464,7 +464,7 @@ func (s *Service) finish(ctx context.Context, b *Batch, m warehouse.Marker, corr
 	b.Finished = s.deps.Now().UTC().Truncate(time.Millisecond)
 	first := false
 	target := s.target(b)
-	err := s.deps.Door.Do(ctx, identity.System("intake"), "intake.batch.receipt", target, func(ctx context.Context, tx *db.Tx) error {
+	seq, err := s.deps.Door.DoIndexed(ctx, identity.System("intake"), "intake.batch.receipt", target, func(ctx context.Context, tx *db.Tx) error {
 		var err error
 		if first, err = setDone(ctx, tx, b); err != nil {
 			return err
@@ -510,36 +510,47 @@ func (s *Service) finish(ctx context.Context, b *Batch, m warehouse.Marker, corr
 	if err := s.point("received_receipt"); err != nil {
 		return err
 	}
-	b.AuditSeq = s.indexReceipt(ctx, b)
+	// A convenience for whoever shows the receipt; after a crash before it,
+	// AuditIndex finds the entry.
+	if err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error { return setAuditSeq(ctx, tx, b.ID, seq) }); err != nil {
+		slog.WarnContext(ctx, "intake: the receipt's audit index was not kept", "batch", b.ID, "error", err)
+	}
+	b.AuditSeq = seq
 	return nil
 }
 
-// indexReceipt finds the receipt's place in the log and keeps it with the batch.
-// It is a convenience: a crash before it leaves -1, which Get's caller may have
-// filled in by AuditIndex.
-func (s *Service) indexReceipt(ctx context.Context, b *Batch) int64 {
-	page, err := s.deps.Log.Search(ctx, audit.Filter{Resource: b.Code, Action: "intake.batch.receipt"}, 0, 20)
+// AuditIndex is the receipt's place in the log, looked up there when a crash
+// kept it from being noted; -1 when there is none yet.
+func (s *Service) AuditIndex(ctx context.Context, b *Batch) int64 {
+	if b.State != Done || b.AuditSeq >= 0 {
+		return b.AuditSeq
+	}
+	page, err := s.deps.Log.Search(ctx, audit.Filter{Resource: b.Code, Action: "intake.batch.receipt"}, 0, 100)
 	if err != nil {
-		slog.WarnContext(ctx, "intake: the receipt's audit index was not found", "batch", b.ID, "error", err)
 		return -1
 	}
 	for _, rec := range page.Records {
 		if rec.Entry.Target == b.ID {
-			if err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error { return setAuditSeq(ctx, tx, b.ID, rec.Seq) }); err != nil {
-				slog.WarnContext(ctx, "intake: the receipt's audit index was not kept", "batch", b.ID, "error", err)
-			}
-			return rec.Seq
+			b.AuditSeq = rec.Seq
 		}
 	}
-	return -1
+	return b.AuditSeq
 }
 
-// AuditIndex is the receipt's place in the log, looked up when it is not known yet.
-func (s *Service) AuditIndex(ctx context.Context, b *Batch) int64 {
-	if b.State == Done && b.AuditSeq < 0 {
-		b.AuditSeq = s.indexReceipt(ctx, b)
+// Await loads a batch, or waits for whoever is loading it, until it has ended or
+// ctx does.
+func (s *Service) Await(ctx context.Context, id string) (*Batch, error) {
+	for {
+		b, err := s.Load(ctx, id)
+		if !errs.Is(err, errs.Conflict) {
+			return b, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return b.AuditSeq
 }
 
 // Reconcile finishes what an earlier process left: call it once at start, before

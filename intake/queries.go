@@ -52,6 +52,23 @@ func (s *Service) List(ctx context.Context, f Filter) ([]*Batch, int, error) {
 	return listBatches(ctx, s.deps.DB.Read(), f)
 }
 
+// ListOf is List of one resource (by code) for a person or client who may see
+// its batches.
+func (s *Service) ListOf(ctx context.Context, a identity.Actor, code string, offset, limit int) ([]*Batch, int, error) {
+	r, err := s.deps.Catalog.Get(ctx, code, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	owner, err := s.deps.Body(ctx, r.Body)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := s.deps.Door.May(a, "intake.batch.view", operation.Target{Kind: "resource", ID: r.ID, Name: r.Name, Body: r.Body, District: owner.District, Resource: r.Code}); err != nil {
+		return nil, 0, err
+	}
+	return s.List(ctx, Filter{Resource: r.ID, Offset: offset, Limit: limit})
+}
+
 // Progress is how many rows of a batch under way in this process were read,
 // accepted and rejected so far; false when it is not under way here.
 func (s *Service) Progress(id string) (read, accepted, rejected int64, ok bool) {

@@ -30,6 +30,23 @@ const (
 	Parquet Format = "parquet"
 )
 
+// ContentType is the media type by which a file of the format is served.
+func (f Format) ContentType() string {
+	switch f {
+	case CSV:
+		return "text/csv; charset=utf-8"
+	case NDJSON:
+		return "application/x-ndjson; charset=utf-8"
+	case JSON:
+		return "application/json; charset=utf-8"
+	case XLSX:
+		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	case Parquet:
+		return "application/vnd.apache.parquet"
+	}
+	return "application/octet-stream"
+}
+
 // Encoding names a character encoding as the console shows it.
 type Encoding string
 

@@ -441,4 +441,7 @@ func parquetValue(typ byte, v []byte) (parquet.Value, bool) {
 	return parquet.ByteArrayValue(v), true
 }
 
+// Annotate adds a pair to the file's metadata; it may be called until Close.
+func (p *parquetWriter) Annotate(key, value string) { p.w.SetKeyValueMetadata(key, value) }
+
 func (p *parquetWriter) Close() error { return p.w.Close() }
