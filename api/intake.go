@@ -174,10 +174,10 @@ func (a *API) writeReceipt(w http.ResponseWriter, r *http.Request, status int, b
 	if read, _, _, ok := a.Intake.Progress(b.ID); ok {
 		out.RowsRead = read
 	}
-	answer(w, status, out)
+	respond(w, status, out)
 }
 
-func answer(w http.ResponseWriter, status int, v any) {
+func respond(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -232,7 +232,7 @@ func (a *API) listBatches(w http.ResponseWriter, r *http.Request) {
 		rec.Layout = nil
 		out.Batches = append(out.Batches, rec)
 	}
-	answer(w, http.StatusOK, out)
+	respond(w, http.StatusOK, out)
 }
 
 func (a *API) getProblems(w http.ResponseWriter, r *http.Request) {
@@ -277,6 +277,5 @@ func (a *API) getProblems(w http.ResponseWriter, r *http.Request) {
 	for _, p := range rows {
 		out.Rows = append(out.Rows, row{p.Row, p.Cells, p.Faults, p.Open})
 	}
-	answer(w, http.StatusOK, out)
+	respond(w, http.StatusOK, out)
 }
-

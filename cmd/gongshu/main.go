@@ -37,6 +37,7 @@ type commands struct {
 	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
 	Demo    demoCmd    `cmd:"" help:"Build a believable city, once, and serve it."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
+	Intake  intakeCmd  `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log."`
 }
 

@@ -17,6 +17,7 @@ import (
 	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/identity"
+	"gongshu/intake"
 	"gongshu/internal/blob"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
@@ -25,6 +26,7 @@ import (
 	"gongshu/org"
 	"gongshu/privacy"
 	"gongshu/profile"
+	"gongshu/quality"
 	"gongshu/sharing"
 	"gongshu/warehouse"
 	"gongshu/workday"
@@ -83,6 +85,8 @@ type app struct {
 	gateway   *gateway.Service
 	agreement *agreement.Service
 	sharing   *sharing.Service
+	quality   *quality.Service
+	intake    *intake.Service
 
 	runs    []func(context.Context) error
 	closers []func() error
@@ -152,8 +156,9 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	a.catalog = catalog.New(catalog.Deps{
 		DB: a.control, Door: a.door, Now: now, Tables: tables{a.warehouse},
 		Policy: func() *catalog.Policy { return catalog.PolicyFrom(a.profile, now()) },
-		Body:   a.catalogBody,
+		Body:   a.catalogBody, CheckExpr: quality.CheckExpr,
 	})
+	a.quality = quality.New(a.control, a.objects)
 	maskKeys, err := privacy.NewSoftKeys(master.Derive("masks", 32), false)
 	if err != nil {
 		return nil, err
@@ -177,7 +182,14 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}); err != nil {
 		return nil, err
 	}
-	a.runs = append(a.runs, a.gateway.Run, a.jobs.Run, a.remind)
+	if a.intake, err = intake.New(intake.Deps{
+		DB: a.control, Door: a.door, Log: a.log, Blobs: a.objects, Catalog: a.catalog, Warehouse: a.warehouse, Quality: a.quality,
+		Body: a.catalogBody, Alone: a.control.Dialect == db.SQLite, Now: now,
+	}); err != nil {
+		return nil, err
+	}
+	a.intake.Handle(a.jobs)
+	a.runs = append(a.runs, a.intake.Reconcile, a.gateway.Run, a.jobs.Run, a.remind)
 	return a, nil
 }
 
