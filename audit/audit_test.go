@@ -313,6 +313,7 @@ func TestSearch(t *testing.T) {
 			"action":   {audit.Filter{Action: "audit.log.create"}, 1},
 			"nothing":  {audit.Filter{Resource: "1/1"}, 0},
 			"body":     {audit.Filter{Body: "body-1"}, total},
+			"name":     {audit.Filter{Actor: "甲局业务系统"}, total},
 			"resource": {audit.Filter{Resource: "306001/0001"}, total},
 		} {
 			if got := count(c.f); got != c.want {

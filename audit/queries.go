@@ -139,3 +139,8 @@ func (l *Log) Get(ctx context.Context, seq int64) (Record, error) {
 func (l *Log) Entries(ctx context.Context, from, to int64, fn func(Record) error) error {
 	return readEntries(ctx, l.db, from, to, func(r row) error { return fn(toRecord(r)) })
 }
+
+// Verify is VerifyStore on the log's own store.
+func (l *Log) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
+	return VerifyStore(ctx, l.db, o)
+}

@@ -12,6 +12,7 @@ import (
 // form without parsing the whole.
 type keys struct {
 	at                                                  int64 // milliseconds
+	actorName, bodyName                                 []byte
 	action, actor, body, kase, grant, outcome, resource []byte
 	target                                              []byte // the body that owns the target
 }
@@ -21,9 +22,11 @@ type fieldValue struct {
 	value []byte
 }
 
-func (k *keys) fields() [8]fieldValue {
-	return [8]fieldValue{
-		{"actor", k.actor}, {"body", k.body}, {"body", k.target}, {"action", k.action},
+// fields are the values by the names that the index has for them; people and
+// bodies are found by id and by name.
+func (k *keys) fields() [10]fieldValue {
+	return [10]fieldValue{
+		{"actor", k.actor}, {"actor", k.actorName}, {"body", k.body}, {"body", k.bodyName}, {"body", k.target}, {"action", k.action},
 		{"resource", k.resource}, {"case", k.kase}, {"grant", k.grant}, {"outcome", k.outcome},
 	}
 }
@@ -79,6 +82,10 @@ func (k *keys) set(key, value []byte) {
 		k.action = value
 	case "actor":
 		k.actor = value
+	case "actor_name":
+		k.actorName = value
+	case "body_name":
+		k.bodyName = value
 	case "at":
 		if t, err := time.Parse(timeFormat, string(value)); err == nil {
 			k.at = db.Ms(t)

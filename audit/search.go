@@ -11,8 +11,8 @@ import (
 )
 
 // Filter picks entries; empty fields pick all. From is inclusive, To exclusive.
-// Body matches the actor's body or the target's; Resource, Case and the like
-// match whole values.
+// Actor matches an id or a name; Body the id or name of the actor's body, or the
+// id of the target's. All match whole values.
 type Filter struct {
 	From, To time.Time
 	Actor    string
@@ -36,7 +36,8 @@ func (f *Filter) fields() [7][2]string {
 func (f *Filter) matches(e *Entry) bool {
 	same := func(want, got string) bool { return want == "" || want == got }
 	return (f.From.IsZero() || !e.At.Before(f.From)) && (f.To.IsZero() || e.At.Before(f.To)) &&
-		same(f.Actor, e.Actor) && (f.Body == "" || f.Body == e.Body || f.Body == e.TargetBody) &&
+		(f.Actor == "" || f.Actor == e.Actor || f.Actor == e.ActorName) &&
+		(f.Body == "" || f.Body == e.Body || f.Body == e.BodyName || f.Body == e.TargetBody) &&
 		same(f.Action, e.Action) && same(f.Resource, e.Resource) && same(f.Case, e.Case) &&
 		same(f.Grant, e.Grant) && same(f.Outcome, e.Outcome) &&
 		(f.Subject == "" || slices.Contains(e.Subjects, f.Subject))

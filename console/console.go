@@ -22,6 +22,7 @@ import (
 	"gongshu/identity"
 	"gongshu/intake"
 	"gongshu/internal/errs"
+	"gongshu/internal/jobs"
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/org"
@@ -51,6 +52,7 @@ type Deps struct {
 	Agreement *agreement.Service
 	Sharing   *sharing.Service
 	Audit     *audit.Log
+	Jobs      *jobs.Queue
 
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // slog.Default() where nil

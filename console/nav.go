@@ -24,6 +24,10 @@ var entries = []struct {
 	{"", []entry{
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
 	}},
+	{"audit.group", []entry{
+		{"audit", "audit.title", "/console/audit", "list-check", "audit.log.search"},
+		{"jobs", "jobs.title", "/console/jobs", "server", "audit.jobs.list"},
+	}},
 }
 
 // navigation gives the entries whose action the actor may do.

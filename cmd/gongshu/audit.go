@@ -16,6 +16,7 @@ import (
 	"gongshu/audit"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/ui"
 )
 
 // auditCmd exports the log and verifies it without a server.
@@ -233,4 +234,18 @@ func (c auditKeygenCmd) Run(g *globals) error {
 	}
 	fmt.Fprintln(g.out, strings.Join(keys.VerifierKeys(), "\n"))
 	return nil
+}
+
+// notices are the lines that every page shows while the log does not take
+// entries or was found altered: states that users must know of.
+func (a *app) notices(ctx context.Context) []ui.Notice {
+	var list []ui.Notice
+	state := a.log.State()
+	if !state.OK {
+		list = append(list, ui.Notice{Tone: ui.Bad, Text: ui.T(ctx, "audit.notice_down")})
+	}
+	if state.Tampered >= 0 {
+		list = append(list, ui.Notice{Tone: ui.Bad, Text: ui.T(ctx, "audit.notice_tampered", "Seq", state.Tampered)})
+	}
+	return list
 }
