@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,10 +25,10 @@ func TestErrorsOfOperations(t *testing.T) {
 		}
 	}
 	type output struct{ Body struct{ Actor string } }
-	site := &web.Site{}
+	site := &web.Site{Log: slog.New(slog.DiscardHandler)}
 	h := New(Deps{Brand: errs.T("平台", "Platform"), Version: "1"})
 	// One operation that answers in each way.
-	a := &API{Deps: Deps{Brand: errs.T("平台", "Platform")}, mux: http.NewServeMux()}
+	a := &API{Deps: Deps{Brand: errs.T("平台", "Platform"), Log: slog.New(slog.DiscardHandler)}, mux: http.NewServeMux()}
 	a.open()
 	Register(a, huma.Operation{Method: "POST", Path: "/api/v1/echo"}, func(ctx context.Context, in *input) (*output, error) {
 		switch in.Body.Name {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -49,7 +50,7 @@ var peopleTable = warehouse.Table{Resource: "r1", Key: []string{"c1"}, Columns: 
 type person struct{ id, name, mobile, district, income, registered, poor, note string }
 
 func resident(i int) person {
-	base := fmt.Sprintf("35010219%02d%02d%02d%03d", 50+i%50, 1+i%12, 1+i%28, i%1000)
+	base := fmt.Sprintf("3501%02d19%02d%02d%02d%03d", 2+i/21000, 50+i%50, 1+i%12, 1+i%28, i%1000)
 	weights := []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}
 	sum := 0
 	for j, w := range weights {
@@ -107,8 +108,8 @@ func (h *house) serve(gw *gateway.Service) *httptest.Server {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	site := &web.Site{}
-	srv := httptest.NewServer(site.Wrap(New(Deps{Brand: errs.T("平台", "Platform"), Door: door, Clients: h.ids, Gateway: gw, Now: h.now})))
+	site := &web.Site{Log: slog.New(slog.DiscardHandler)}
+	srv := httptest.NewServer(site.Wrap(New(Deps{Brand: errs.T("平台", "Platform"), Door: door, Clients: h.ids, Gateway: gw, Now: h.now, Log: slog.New(slog.DiscardHandler)})))
 	h.t.Cleanup(srv.Close)
 	return srv
 }
