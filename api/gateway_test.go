@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -109,7 +110,13 @@ func (h *house) serve(gw *gateway.Service) *httptest.Server {
 		h.t.Fatal(err)
 	}
 	site := &web.Site{Log: slog.New(slog.DiscardHandler)}
-	srv := httptest.NewServer(site.Wrap(New(Deps{Brand: errs.T("平台", "Platform"), Door: door, Clients: h.ids, Gateway: gw, Now: h.now, Log: slog.New(slog.DiscardHandler)})))
+	srv := httptest.NewUnstartedServer(site.Wrap(New(Deps{Brand: errs.T("平台", "Platform"), Door: door, Clients: h.ids, Gateway: gw, Now: h.now, Log: slog.New(slog.DiscardHandler)})))
+	// Small buffers, so that a stream waits for its reader.
+	srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
+	srv.Start()
 	h.t.Cleanup(srv.Close)
 	return srv
 }
