@@ -23,6 +23,7 @@ var entries = []struct {
 }{
 	{"", []entry{
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
+		{"overview", "overview.title", "/console/overview", "layout-dashboard", ""},
 	}},
 	{"audit.group", []entry{
 		{"audit", "audit.title", "/console/audit", "list-check", "audit.log.search"},

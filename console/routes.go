@@ -6,4 +6,5 @@ import "net/http"
 func (c *Console) routes(mux *http.ServeMux) {
 	c.routesShell(mux)
 	c.routesAudit(mux)
+	c.routesOverview(mux)
 }

@@ -46,3 +46,25 @@ func panelActions(p *Panel) []ui.Action {
 	}
 	return []ui.Action{{Label: p.More.Label, Href: p.More.Href}}
 }
+
+func overviewLead(ctx context.Context, v *overviewView) string {
+	if v.whole {
+		return ui.T(ctx, "overview.lead_city")
+	}
+	return ui.T(ctx, "overview.lead_body")
+}
+
+func overviewColumns(v *overviewView) int {
+	if v.whole {
+		return 3
+	}
+	return 2
+}
+
+// overviewMore says that a list is cut, where it is.
+func overviewMore(ctx context.Context, n int) string {
+	if n > 12 {
+		return ui.T(ctx, "overview.first_of", "Shown", 12, "Count", n)
+	}
+	return ""
+}

@@ -45,19 +45,7 @@ var duties = []duty{
 }
 
 // citing keeps of some clause ids those of this city's own instruments.
-func (p *Portal) citing(ids []string) string {
-	var own []string
-	for _, id := range ids {
-		c, ok := clause.Get(id)
-		if !ok {
-			continue
-		}
-		if in, ok := clause.InstrumentOf(c.Instrument); ok && p.Profile != nil && in.City == p.Profile.ID {
-			own = append(own, id)
-		}
-	}
-	return strings.Join(own, " ")
-}
+func (p *Portal) citing(ids []string) string { return ui.OwnClauses(p.Profile.ID, ids...) }
 
 func (p *Portal) about(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()

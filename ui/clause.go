@@ -41,3 +41,20 @@ func clauseHint(ctx context.Context, id string) string {
 	}
 	return c.CitationZH() + "：" + string(text)
 }
+
+// OwnClauses keeps of some articles those of a city's own regulations, joined by
+// spaces as the Clause fields of components take them; for rules that several
+// cities state in articles of their own.
+func OwnClauses(city string, ids ...string) string {
+	var own []string
+	for _, id := range ids {
+		c, ok := clause.Get(id)
+		if !ok {
+			continue
+		}
+		if in, ok := clause.InstrumentOf(c.Instrument); ok && in.City == city {
+			own = append(own, id)
+		}
+	}
+	return strings.Join(own, " ")
+}

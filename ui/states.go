@@ -11,6 +11,7 @@ var stateTones = map[string]Tone{
 	"*.pending": Warn, "*.open": Info, "*.closed": Plain, "*.approved": Good, "*.refused": Bad, "*.cancelled": Plain, "*.done": Good,
 	"*.received": Info, "*.loading": Info, "*.checking": Info, "*.loaded": Good, "*.accepted": Good, "*.partial": Warn, "*.failed": Bad, "*.rejected": Bad,
 	"*.late": Bad, "*.paused": Plain, "*.corrected": Good,
+	"*.granted": Good, "*.settled": Good, "*.held": Warn,
 	"sharing.unconditional": Good, "sharing.conditional": Info, "sharing.withheld": Plain,
 	"opening.general": Good, "opening.authorised": Info, "opening.closed": Plain,
 	"mode.query": Info, "mode.verify": Special, "mode.obtain": Warn, "mode.statistics": Good,
