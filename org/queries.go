@@ -3,6 +3,7 @@ package org
 import (
 	"context"
 	"slices"
+	"time"
 
 	"gongshu/identity"
 	"gongshu/internal/db"
@@ -279,3 +280,17 @@ func (s *Service) FilingState(ctx context.Context, body string) (FilingState, er
 	}
 	return state, nil
 }
+
+// PersonTarget is a person as the door sees it; pages ask May with it.
+func (s *Service) PersonTarget(p Person) operation.Target { return s.personTarget(p) }
+
+// HoldingTarget is a holding as the door sees it; pages ask May with it.
+func HoldingTarget(h Holding) operation.Target { return holdingTarget(h) }
+
+// Lock tells how many log-ins under a name failed in a row and until when it is refused.
+func (s *Service) Lock(ctx context.Context, login string) (failed int, until time.Time, err error) {
+	return s.identity.Lock(ctx, login)
+}
+
+// Levels are the levels of bodies that the city's rules know (FS-4).
+func (s *Service) Levels() []string { return slices.Clone(profile.Levels.Of(s.profile).V) }
