@@ -25,6 +25,13 @@ var entries = []struct {
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
 		{"overview", "overview.title", "/console/overview", "layout-dashboard", ""},
 	}},
+	{"console.group_people", []entry{
+		{"bodies", "org.bodies", "/console/bodies", "building", "org.body.read"},
+		{"people", "people.people", "/console/people", "users", "org.person.read"},
+		{"posts", "people.posts_page", "/console/posts", "clipboard-check", "org.post.confirm"},
+		{"clients", "clients.clients", "/console/clients", "api", "identity.client.read"},
+		{"rights", "identity.rights", "/console/rights", "shield", "org.body.read"},
+	}},
 	{"audit.group", []entry{
 		{"audit", "audit.title", "/console/audit", "list-check", "audit.log.search"},
 		{"jobs", "jobs.title", "/console/jobs", "server", "audit.jobs.list"},

@@ -5,6 +5,11 @@ import "net/http"
 // routes names every area's routes, one line an area.
 func (c *Console) routes(mux *http.ServeMux) {
 	c.routesShell(mux)
+	c.routesAccount(mux)
+	c.routesPeople(mux)
+	c.routesPosts(mux)
+	c.routesBodies(mux)
+	c.routesClients(mux)
 	c.routesAudit(mux)
 	c.routesOverview(mux)
 }

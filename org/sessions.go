@@ -194,3 +194,11 @@ func (s *Service) ChangeSecret(ctx context.Context, actor identity.Actor, old, f
 	})
 	return token, err
 }
+
+// Account returns the actor's own account.
+func (s *Service) Account(ctx context.Context, actor identity.Actor) (identity.Account, error) {
+	if actor.Kind != identity.Person {
+		return identity.Account{}, errs.New(errs.Unauthenticated, errs.T("请先登录", "Log in first"))
+	}
+	return s.identity.Account(ctx, actor.ID)
+}
