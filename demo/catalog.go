@@ -13,29 +13,75 @@ import (
 // base databases first, then one department after another.
 func registered(i int) int { return 4 + i/3 }
 
-// catalogEntries registers, signs, clears, submits and reviews every resource the
-// way a city does, and leaves a few behind in each state on the way.
-func (b *builder) catalogEntries(ctx context.Context) error {
-	if err := b.heads(ctx); err != nil {
-		return err
-	}
+// planCatalog plans that every resource is registered, signed, cleared, submitted
+// and reviewed the way a city does it, and that a few stay on the way.
+func (b *builder) planCatalog() {
+	b.plan(3, 15, 0, "classification", b.heads)
 	for i, p := range b.plans {
-		b.at(registered(i), 9, 10*(i%3))
-		r, err := b.resourceOf(p)
+		b.plan(registered(i), 9, 10*(i%3), "catalog entry "+p.Name, func(ctx context.Context) error {
+			r, err := b.resourceOf(p)
+			if err != nil {
+				return err
+			}
+			return b.publish(ctx, p, r)
+		})
+	}
+	b.plan(196, 10, 0, "catalog entries on the way", b.underway)
+}
+
+// underway leaves one resource as a draft, one waiting for its department's leader,
+// one with the authority, and one published resource with a new version in draft.
+func (b *builder) underway(ctx context.Context) error {
+	for i, name := range []string{"充电桩运行状态", "共享单车停放点", "城市绿地名录"} {
+		in, err := b.resourceOf(b.planOf("car_parks"))
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+			return err
 		}
-		if err := b.publish(ctx, p, r); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+		in.Name, in.Summary = name, name+"的名称、位置与状态。"
+		in.Source.Overlap = "采集对象与停车场信息不同"
+		steward, addr := b.actor("city", identity.Steward), catalog.AddressOf{}
+		made, err := b.Catalog.Create(ctx, steward, in)
+		if err != nil {
+			return err
+		}
+		addr.Code = made.Code
+		if i == 0 {
+			continue
+		}
+		if _, err := b.Catalog.Ready(ctx, steward, addr); err != nil {
+			return err
+		}
+		if i == 1 {
+			continue
+		}
+		if _, err := b.Catalog.SignOff(ctx, b.actor("city", identity.Leader), addr, true, ""); err != nil {
+			return err
+		}
+		if b.Catalog.Policy().SecrecyStep {
+			if _, err := b.Catalog.ClearSecrecy(ctx, b.actor("city", identity.SecrecyReviewer), addr, true, "保密审查〔2026〕196"); err != nil {
+				return err
+			}
+		}
+		if _, err := b.Catalog.Submit(ctx, steward, addr); err != nil {
+			return err
 		}
 	}
-	return nil
+	_, err := b.Catalog.Revise(ctx, b.actor("bus", identity.Steward), b.resources["bus_stops"].Code)
+	return err
+}
+
+func (b *builder) planOf(english string) resourcePlan {
+	for _, p := range b.plans {
+		if p.English == english {
+			return p
+		}
+	}
+	panic("demo: no resource " + english)
 }
 
 // heads adds the third levels of the classification that the city's resources use
 // and the guide does not name; only the authority may (FZM-12).
 func (b *builder) heads(ctx context.Context) error {
-	b.at(3, 15, 0)
 	known := map[string]bool{}
 	heads, err := b.Catalog.Heads(ctx)
 	if err != nil {

@@ -14,9 +14,12 @@ import (
 
 	"gongshu/catalog"
 	"gongshu/identity"
+	"gongshu/intake"
 	"gongshu/internal/db"
+	"gongshu/opendata"
 	"gongshu/org"
 	"gongshu/profile"
+	"gongshu/sharing"
 	"gongshu/workday"
 )
 
@@ -28,6 +31,9 @@ type Deps struct {
 	Identity *identity.Service
 	Org      *org.Service
 	Catalog  *catalog.Service
+	Intake   *intake.Service
+	Sharing  *sharing.Service
+	OpenData *opendata.Service
 	Log      *slog.Logger
 }
 
@@ -97,6 +103,9 @@ type builder struct {
 	password  string
 	file      File
 	resources map[string]*catalog.Resource // by English name
+	rows      map[string]int64             // accepted, by English name
+	events    []event
+	today     int // day of the event that happens
 }
 
 // storyDays is how long before today the platform of the demo opened.
@@ -117,7 +126,7 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		return nil, err
 	}
 	b := &builder{Deps: deps, opts: opts, plans: plans, bodyPlans: bodyPlans, start: today.AddDate(0, 0, -storyDays),
-		bodies: map[string]org.Body{}, cast: map[string]identity.Actor{}, resources: map[string]*catalog.Resource{}}
+		bodies: map[string]org.Body{}, cast: map[string]identity.Actor{}, resources: map[string]*catalog.Resource{}, rows: map[string]int64{}}
 	division := profile.Division.Of(deps.Profile).V
 	b.gen = &generator{seed: opts.Seed, city: division, today: today, people: opts.People, divisions: divisionsOf(division)}
 	b.file.City = profile.CityName.Of(deps.Profile).V.ZH
@@ -127,7 +136,7 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		run  func(context.Context) error
 	}{
 		{"bodies and people", b.people},
-		{"catalog", b.catalogEntries},
+		{"story", b.story},
 	} {
 		began := time.Now()
 		if err := step.run(ctx); err != nil {
@@ -135,7 +144,17 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		}
 		deps.Log.Info("demo", "built", step.name, "took", time.Since(began).Round(time.Millisecond))
 	}
+	b.describe()
 	return &b.file, nil
+}
+
+// story is everything after the platform has its people.
+func (b *builder) story(ctx context.Context) error {
+	b.planCatalog()
+	b.planDeliveries()
+	b.planRequests()
+	b.planOpening()
+	return b.play(ctx)
 }
 
 // at moves the story to a working hour of the day that many days after it began.

@@ -124,7 +124,8 @@ func parseItem(raw string) (itemPlan, error) {
 type generator struct {
 	seed      uint64
 	city      string // six-digit code of the city
-	today     time.Time
+	today     time.Time // the day on which the story ends
+	asOf      time.Time // the day on which a batch is made; its dates lie before
 	divisions []division // the districts and counties of the city
 	people    int
 }
@@ -288,9 +289,9 @@ func cityCentre(code string) (lon, lat float64) {
 }
 
 // writeCSV writes rows from (inclusive) to (exclusive) of the resource with its
-// header, as a department would send them, and gives the number of rows that it
+// header, as a department would send them, and gives the indexes of rows that it
 // spoiled on purpose.
-func (g *generator) writeCSV(w io.Writer, p resourcePlan, from, to int) (spoiled int, err error) {
+func (g *generator) writeCSV(w io.Writer, p resourcePlan, from, to int) (spoiled []int, err error) {
 	buffered := bufio.NewWriterSize(w, 1<<16)
 	out := csv.NewWriter(buffered)
 	header := make([]string, len(p.Items))
@@ -298,14 +299,14 @@ func (g *generator) writeCSV(w io.Writer, p resourcePlan, from, to int) (spoiled
 		header[i] = item.Name
 	}
 	if err := out.Write(header); err != nil {
-		return 0, err
+		return nil, err
 	}
 	row := make([]string, len(p.Items))
 	for i := from; i < to; i++ {
 		g.row(p, i, row)
 		if p.Flaws > 0 && g.rng("flaw"+p.English, i).Float64() < p.Flaws {
 			if g.spoil(p, i, row) {
-				spoiled++
+				spoiled = append(spoiled, i)
 			}
 		}
 		if err := out.Write(row); err != nil {
@@ -330,6 +331,16 @@ func (g *generator) rowCount(p resourcePlan) int {
 		return g.people
 	}
 	return p.Rows
+}
+
+// notYet is how many of the newest rows of a resource that grows by the day or the
+// month do not exist yet on the day asOf.
+func (g *generator) notYet(p resourcePlan) int {
+	if p.Who == "station" {
+		return max(0, int(g.today.Sub(g.asOf).Hours()/24)) * len(stations)
+	}
+	months := (g.today.Year()-g.asOf.Year())*12 + int(g.today.Month()) - int(g.asOf.Month())
+	return max(0, months) * len(g.divisions)
 }
 
 func (g *generator) row(p resourcePlan, i int, row []string) {
@@ -441,11 +452,11 @@ func (g *generator) cell(p resourcePlan, item itemPlan, i int, r *rand.Rand, who
 		lo, hi := number(item.generatorParams[0]), number(item.generatorParams[1])
 		return strconv.FormatFloat(lo+r.Float64()*(hi-lo), 'f', max(item.Scale, 0), 64)
 	case "past":
-		return g.today.AddDate(0, 0, -30-r.IntN(4000)).Format(time.DateOnly)
+		return g.asOf.AddDate(0, 0, -30-r.IntN(4000)).Format(time.DateOnly)
 	case "recent":
-		return g.today.AddDate(0, 0, -1-r.IntN(300)).Format(time.DateOnly)
+		return g.asOf.AddDate(0, 0, -1-r.IntN(300)).Format(time.DateOnly)
 	case "future":
-		return g.today.AddDate(0, 0, 30+r.IntN(1600)).Format(time.DateOnly)
+		return g.asOf.AddDate(0, 0, 30+r.IntN(1600)).Format(time.DateOnly)
 	}
 	panic("demo: no generator " + item.generator) // resources.yaml is embedded and a test visits every item
 }

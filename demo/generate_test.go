@@ -10,7 +10,7 @@ import (
 )
 
 func testGenerator() *generator {
-	return &generator{seed: 1, city: "350100", today: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), people: 5000,
+	return &generator{seed: 1, city: "350100", today: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), asOf: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), people: 5000,
 		divisions: []division{{"350102", "鼓楼区", "county", "350100"}, {"350103", "台江区", "county", "350100"}, {"350121", "闽侯县", "county", "350100"}}}
 }
 
@@ -108,7 +108,7 @@ func TestSpoiledRowsAreCounted(t *testing.T) {
 			}
 		}
 	}
-	if spoiled == 0 || differ != spoiled {
-		t.Errorf("%d rows differ, %d were said to be spoiled", differ, spoiled)
+	if len(spoiled) == 0 || differ != len(spoiled) {
+		t.Errorf("%d rows differ, %d were said to be spoiled", differ, len(spoiled))
 	}
 }
