@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gongshu/catalog"
+	"gongshu/gateway"
 	"gongshu/identity"
 	"gongshu/intake"
 	"gongshu/internal/db"
@@ -33,6 +34,7 @@ type Deps struct {
 	Catalog  *catalog.Service
 	Intake   *intake.Service
 	Sharing  *sharing.Service
+	Gateway  *gateway.Service
 	OpenData *opendata.Service
 	Log      *slog.Logger
 }
@@ -104,6 +106,8 @@ type builder struct {
 	file      File
 	resources map[string]*catalog.Resource // by English name
 	rows      map[string]int64             // accepted, by English name
+	clients   map[string]Client            // by key of bodies.yaml
+	examples  map[string]int               // examples so far, by mode
 	events    []event
 	today     int // day of the event that happens
 }
@@ -126,7 +130,8 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		return nil, err
 	}
 	b := &builder{Deps: deps, opts: opts, plans: plans, bodyPlans: bodyPlans, start: today.AddDate(0, 0, -storyDays),
-		bodies: map[string]org.Body{}, cast: map[string]identity.Actor{}, resources: map[string]*catalog.Resource{}, rows: map[string]int64{}}
+		bodies: map[string]org.Body{}, cast: map[string]identity.Actor{}, resources: map[string]*catalog.Resource{}, rows: map[string]int64{},
+		clients: map[string]Client{}, examples: map[string]int{}}
 	division := profile.Division.Of(deps.Profile).V
 	b.gen = &generator{seed: opts.Seed, city: division, today: today, people: opts.People, divisions: divisionsOf(division)}
 	b.file.City = profile.CityName.Of(deps.Profile).V.ZH

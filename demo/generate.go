@@ -304,10 +304,8 @@ func (g *generator) writeCSV(w io.Writer, p resourcePlan, from, to int) (spoiled
 	row := make([]string, len(p.Items))
 	for i := from; i < to; i++ {
 		g.row(p, i, row)
-		if p.Flaws > 0 && g.rng("flaw"+p.English, i).Float64() < p.Flaws {
-			if g.spoil(p, i, row) {
-				spoiled = append(spoiled, i)
-			}
+		if g.flawed(p, i) && g.spoil(p, i, row) {
+			spoiled = append(spoiled, i)
 		}
 		if err := out.Write(row); err != nil {
 			return spoiled, err
@@ -318,6 +316,11 @@ func (g *generator) writeCSV(w io.Writer, p resourcePlan, from, to int) (spoiled
 		return spoiled, err
 	}
 	return spoiled, buffered.Flush()
+}
+
+// flawed says whether a row is one of those that are made wrong on purpose.
+func (g *generator) flawed(p resourcePlan, i int) bool {
+	return p.Flaws > 0 && g.rng("flaw"+p.English, i).Float64() < p.Flaws
 }
 
 // rowCount is how many rows the resource has in this city.

@@ -157,8 +157,7 @@ func (b *builder) describe() {
 }
 
 // exampleRow is a good row of a resource by item name, for requests that find it.
-func (b *builder) exampleRow(english string, i int) map[string]string {
-	p := b.planOf(english)
+func (b *builder) exampleRow(p resourcePlan, i int) map[string]string {
 	b.gen.asOf = b.gen.today
 	row := make([]string, len(p.Items))
 	b.gen.row(p, i, row)
