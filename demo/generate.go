@@ -123,9 +123,9 @@ func parseItem(raw string) (itemPlan, error) {
 // the same bytes.
 type generator struct {
 	seed      uint64
-	city      string // six-digit code of the city
-	today     time.Time // the day on which the story ends
-	asOf      time.Time // the day on which a batch is made; its dates lie before
+	city      string     // six-digit code of the city
+	today     time.Time  // the day on which the story ends
+	asOf      time.Time  // the day on which a batch is made; its dates lie before
 	divisions []division // the districts and counties of the city
 	people    int
 }
