@@ -17,6 +17,7 @@ import (
 	"gongshu/identity"
 	"gongshu/intake"
 	"gongshu/internal/db"
+	"gongshu/internal/jobs"
 	"gongshu/opendata"
 	"gongshu/org"
 	"gongshu/profile"
@@ -36,6 +37,7 @@ type Deps struct {
 	Sharing  *sharing.Service
 	Gateway  *gateway.Service
 	OpenData *opendata.Service
+	Jobs     *jobs.Queue // not running: the story drains it
 	Log      *slog.Logger
 }
 
@@ -142,7 +144,11 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 	}{
 		{"bodies and people", b.people},
 		{"story", b.story},
+		{"passwords", b.setPasswords},
 	} {
+		if step.name == "passwords" {
+			b.Clock.real() // a password of months ago would have to be changed
+		}
 		began := time.Now()
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("demo: %s: %w", step.name, err)

@@ -65,7 +65,7 @@ func (b *builder) people(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", body.Name, err)
 		}
 	}
-	return b.setPasswords(ctx)
+	return nil
 }
 
 // staff gives a body its people: a steward, a leader and a secrecy reviewer; the

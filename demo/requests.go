@@ -46,7 +46,7 @@ var wishes = []wish{
 	{day: 33, consumer: "emergency", resource: "commercial_vehicles", mode: "query", purpose: "enforcement", business: "危险货物运输联合检查", ends: "granted", perDay: 3},
 	{day: 38, consumer: "reform", resource: "service_cases", mode: "statistics", purpose: "research", business: "营商环境分析", ends: "granted", perDay: 1},
 	{day: 45, consumer: "transport", resource: "driving_licences", mode: "verify", purpose: "enforcement", business: "营运驾驶员资格核验", ends: "revoked", reason: "业务系统已停用，授权用途不再存在", perDay: 5},
-	{day: 52, consumer: "culture", resource: "pupils", mode: "query", purpose: "reference", business: "研学活动统计", ends: "refused", reason: "申请用途与履行职责无直接关系，研学人数可通过统计方式取得"},
+	{day: 52, consumer: "culture", resource: "pupils", mode: "query", purpose: "collaboration", business: "研学活动统计", ends: "refused", reason: "申请用途与履行职责无直接关系，研学人数可通过统计方式取得"},
 	{day: 60, consumer: "culture", resource: "case_persons", mode: "query", purpose: "reference", business: "文化市场从业人员核查", ends: "withheld"},
 	{day: 75, consumer: "market", resource: "social_insurance", mode: "query", purpose: "enforcement", business: "双随机检查用工核查", items: []string{"公民身份号码", "险种", "参保状态"}, ends: "granted", perDay: 4},
 	{day: 110, consumer: "disabled", resource: "population", mode: "query", purpose: "basis", business: "残疾人证办理", items: []string{"公民身份号码", "姓名", "现住址"}, ends: "returned", reason: "请补充说明为何需要现住址，并明确使用科室"},
@@ -71,12 +71,13 @@ func (b *builder) planRequests() {
 // client registers a department's business system and keeps its key.
 func (b *builder) client(ctx context.Context, key string) error {
 	body := b.bodies[key]
-	made, err := b.Org.CreateClient(ctx, b.cast["system_admin"], org.NewClient{Name: body.Short + "业务系统", System: body.Short + "综合业务系统", Body: body.ID,
+	steward := b.actor(key, identity.Steward)
+	made, err := b.Org.CreateClient(ctx, steward, org.NewClient{Name: body.Short + "业务系统", System: body.Short + "综合业务系统", Body: body.ID,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
 	if err != nil {
 		return err
 	}
-	issued, err := b.Org.IssueKey(ctx, b.cast["system_admin"], made.ID, b.opts.Today.AddDate(1, 0, 0))
+	issued, err := b.Org.IssueKey(ctx, steward, made.ID, b.opts.Today.AddDate(1, 0, 0))
 	if err != nil {
 		return err
 	}

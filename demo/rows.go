@@ -86,18 +86,20 @@ func (b *builder) deliver(ctx context.Context, i, n int, p resourcePlan, from, t
 	if err != nil {
 		return err
 	}
-	if batch, err = b.Intake.Load(ctx, batch.ID); err != nil {
+	if batch, err = b.load(ctx, batch.ID); err != nil {
 		return err
 	}
 	b.rows[p.English] += batch.Accepted
 	if batch.Failure != nil {
 		return fmt.Errorf("batch %s: %s", batch.ID, batch.Failure.EN)
 	}
-	if batch.Rejected != int64(len(spoiled)) {
+	// Where rows refer to another resource, those whose target was itself a problem
+	// row are rejected too, and stay so until it is mended.
+	if batch.Rejected != int64(len(spoiled)) && p.Refs == "" {
 		return fmt.Errorf("batch %s: %d rows rejected, %d were spoiled", batch.ID, batch.Rejected, len(spoiled))
 	}
 	// Half of the departments mend their problem rows within two days.
-	if batch.Rejected > 0 && i%2 == 0 {
+	if batch.Rejected > 0 && i%2 == 0 && p.Refs == "" {
 		asOf := b.gen.asOf
 		b.plan(b.today+2, 14, i%60, "correction of "+p.Name, func(ctx context.Context) error {
 			b.gen.asOf = asOf
@@ -107,10 +109,18 @@ func (b *builder) deliver(ctx context.Context, i, n int, p resourcePlan, from, t
 	return nil
 }
 
+// load lets the worker do what waits for it and gives the batch as it is then.
+func (b *builder) load(ctx context.Context, id string) (*intake.Batch, error) {
+	if _, err := b.Jobs.Drain(ctx); err != nil {
+		return nil, err
+	}
+	return b.Intake.Get(ctx, id)
+}
+
 // correct sends the problem rows again, mended, against their batch.
 func (b *builder) correct(ctx context.Context, p resourcePlan, batch *intake.Batch, spoiled []int) error {
 	steward := b.actor(p.Body, identity.Steward)
-	problems, _, err := b.Intake.Problems(ctx, steward, batch.ID, 0, int64(len(spoiled)))
+	problems, _, err := b.Intake.Problems(ctx, steward, batch.ID, 0, int64(len(spoiled)), true)
 	if err != nil {
 		return err
 	}
@@ -124,7 +134,7 @@ func (b *builder) correct(ctx context.Context, p resourcePlan, batch *intake.Bat
 	row := make([]string, len(p.Items))
 	for k, problem := range problems {
 		b.gen.row(p, spoiled[k], row)
-		out.Write(append([]string{strconv.FormatInt(problem.Number, 10)}, row...))
+		out.Write(append([]string{strconv.FormatInt(problem.Row, 10)}, row...))
 	}
 	out.Flush()
 	mended, err := b.Intake.Receive(ctx, steward, intake.Upload{
@@ -134,7 +144,7 @@ func (b *builder) correct(ctx context.Context, p resourcePlan, batch *intake.Bat
 	if err != nil {
 		return err
 	}
-	if mended, err = b.Intake.Load(ctx, mended.ID); err != nil {
+	if mended, err = b.load(ctx, mended.ID); err != nil {
 		return err
 	}
 	b.rows[p.English] += mended.Accepted

@@ -118,3 +118,8 @@ func (a *app) gatewayRules() gateway.Rules {
 		Location:     workday.Zone,
 	}
 }
+
+func (a *app) districtOf(ctx context.Context, body string) (string, error) {
+	b, err := a.org.Body(ctx, body)
+	return b.District, err
+}

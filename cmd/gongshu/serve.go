@@ -67,7 +67,7 @@ func (a *app) serve(ctx context.Context, addr string, ready func(base string)) e
 		return errs.Newf(errs.Unavailable, "无法监听 %s，端口可能已被占用；请用 --addr 换一个", "cannot listen on %s, the port may be taken; choose another with --addr", addr).In("--addr").Because(err)
 	}
 	running, stop := context.WithCancel(ctx)
-	wait := a.start(running)
+	wait := a.start(running, true)
 	defer func() { stop(); wait() }()
 	if !ui.AssetsBuilt() {
 		a.logger.Warn("the browser files are not in this binary, pages are unstyled; build them with: npm ci --prefix ui && go run ./ui/build")

@@ -22,6 +22,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
+	"gongshu/opendata"
 	"gongshu/operation"
 	"gongshu/org"
 	"gongshu/privacy"
@@ -38,6 +39,7 @@ type stores struct {
 	Data      string `help:"Data directory: stores, objects, keys." default:"data" env:"GONGSHU_DATA" type:"path"`
 	Database  string `help:"Control store: sqlite:FILE or postgres://…; in the data directory by default." env:"GONGSHU_DATABASE" placeholder:"URL"`
 	Warehouse string `help:"Warehouse: sqlite:FILE or postgres://…; beside the control store by default." env:"GONGSHU_WAREHOUSE" placeholder:"URL"`
+	Open      string `help:"Open store, all that the portal reads; beside the control store by default." env:"GONGSHU_OPEN" placeholder:"URL"`
 	City      string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
 }
 
@@ -64,6 +66,18 @@ func (s stores) warehouseURL() string {
 	return "sqlite:" + s.path("warehouse.db")
 }
 
+// openURL is the address of the open store, which holds only what was published:
+// a file of its own, or schemas of its own in the same PostgreSQL.
+func (s stores) openURL() string {
+	switch {
+	case s.Open != "":
+		return s.Open
+	case s.Database != "":
+		return s.Database
+	}
+	return "sqlite:" + s.path("open.db")
+}
+
 // app is the whole program, wired: every area gets its collaborators here and
 // nowhere else.
 type app struct {
@@ -87,8 +101,11 @@ type app struct {
 	sharing   *sharing.Service
 	quality   *quality.Service
 	intake    *intake.Service
+	open      *opendata.OpenStore
+	opendata  *opendata.Service
 
-	runs    []func(context.Context) error
+	runs    []func(context.Context) error // on every node
+	works   []func(context.Context) error // on nodes with the role worker
 	closers []func() error
 }
 
@@ -189,7 +206,20 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.intake.Handle(a.jobs)
-	a.runs = append(a.runs, a.intake.Reconcile, a.gateway.Run, a.jobs.Run, a.remind)
+	if a.open, err = opendata.OpenAt(ctx, s.openURL(), s.path("open")); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.open.Close)
+	if a.opendata, err = opendata.New(opendata.Deps{
+		DB: a.control, Door: a.door, Log: a.log, Catalog: a.catalog, Warehouse: a.warehouse, Open: a.open, Keys: maskKeys,
+		Profile: func() *profile.Profile { return a.profile }, District: a.districtOf, Now: now,
+	}); err != nil {
+		return nil, err
+	}
+	a.opendata.Register(a.jobs)
+	a.runs = append(a.runs, a.open.Run)
+	a.runs = append(a.runs, a.gateway.Run)
+	a.works = append(a.works, a.intake.Reconcile, a.jobs.Run, a.remind)
 	return a, nil
 }
 
@@ -223,11 +253,15 @@ func (a *app) openProfile(ctx context.Context) error {
 	return nil
 }
 
-// start runs what works in the background until ctx ends; wait returns when all
-// of it has stopped.
-func (a *app) start(ctx context.Context) (wait func()) {
+// start runs what goes on in the background until ctx ends, with the worker's
+// part or without it; wait returns when all of it has stopped.
+func (a *app) start(ctx context.Context, worker bool) (wait func()) {
 	var group sync.WaitGroup
-	for _, run := range a.runs {
+	all := a.runs
+	if worker {
+		all = slices.Concat(a.runs, a.works)
+	}
+	for _, run := range all {
 		group.Go(func() {
 			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 				a.logger.Error("background work ended", "err", err)
