@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"gongshu/audit"
@@ -221,7 +222,8 @@ type entryView struct {
 	size     int64 // of the checkpoint that the proof leads to; 0 before there is one
 	root     tlog.Hash
 	verified bool
-	rule     string // sentence of the policy that let it through or refused it
+	facts    string // articles that ask for what it records
+	kept     string // articles that ask for the log to be kept
 }
 
 func (c *Console) auditEntry(w http.ResponseWriter, r *http.Request) {
@@ -232,6 +234,7 @@ func (c *Console) auditEntry(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var v entryView
+	v.facts, v.kept = c.auditClauses()
 	err = c.Door.Read(r.Context(), a, "audit.entry.read", c.logTarget(a), func(ctx context.Context) (err error) {
 		operation.Note(ctx, "seq", seq)
 		if v.rec, err = c.Audit.Get(ctx, seq); err != nil {
@@ -268,6 +271,7 @@ func (c *Console) auditEntry(w http.ResponseWriter, r *http.Request) {
 }
 
 type checkpointsView struct {
+	kept string
 	list []audit.Checkpoint
 	next int64
 	keys []string
@@ -277,6 +281,7 @@ func (c *Console) auditCheckpoints(w http.ResponseWriter, r *http.Request) {
 	a := actor(r)
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	v := checkpointsView{keys: c.Audit.VerifierKeys()}
+	_, v.kept = c.auditClauses()
 	err := c.Door.Read(r.Context(), a, "audit.log.search", c.logTarget(a), func(ctx context.Context) (err error) {
 		operation.Note(ctx, "checkpoints", true)
 		v.list, err = c.Audit.Checkpoints(ctx, before, 51)
@@ -328,7 +333,7 @@ func (c *Console) auditExportForm(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	ui.Render(w, r, auditExportPage(ui.Errors{}, "", ""))
+	ui.Render(w, r, c.auditExportPage(ui.Errors{}, "", ""))
 }
 
 func (c *Console) auditExport(w http.ResponseWriter, r *http.Request) {
@@ -350,7 +355,7 @@ func (c *Console) auditExport(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		if ui.IsRefusal(err) && !errs.Is(err, errs.Forbidden) {
-			ui.RenderStatus(w, r, web.Status(err), auditExportPage(ui.ErrorsOf(r.Context(), err), from, to))
+			ui.RenderStatus(w, r, web.Status(err), c.auditExportPage(ui.ErrorsOf(r.Context(), err), from, to))
 			return
 		}
 		web.Fail(w, r, err)
@@ -363,6 +368,11 @@ func (c *Console) auditExport(w http.ResponseWriter, r *http.Request) {
 		c.Log.Error("audit export cut off", "err", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+func (c *Console) auditExportPage(errors ui.Errors, from, to string) templ.Component {
+	_, kept := c.auditClauses()
+	return auditExportPage(errors, from, to, kept)
 }
 
 func exportSpan(from, to string) (audit.ExportRange, error) {

@@ -16,6 +16,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
 	"gongshu/internal/web"
+	"gongshu/profile"
 	"gongshu/ui"
 )
 
@@ -150,9 +151,9 @@ func auditFields(ctx context.Context) []ui.Filter {
 func entryTerms(ctx context.Context, rec audit.Record) []ui.Term {
 	e := rec.Entry
 	var terms []ui.Term
-	add := func(key, value, clause string) {
+	add := func(key, value string) {
 		if value != "" {
-			terms = append(terms, ui.Term{Label: ui.T(ctx, "audit."+key), Value: ui.Text(value), Clause: clause})
+			terms = append(terms, ui.Term{Label: ui.T(ctx, "audit."+key), Value: ui.Text(value)})
 		}
 	}
 	link := func(key, label, filter, value string) {
@@ -161,25 +162,25 @@ func entryTerms(ctx context.Context, rec audit.Record) []ui.Term {
 		}
 	}
 	who, _ := whoOf(ctx, e)
-	add("at", ui.Seconds(e.At), "FZM-29 LY-21")
+	add("at", ui.Seconds(e.At))
 	link("person", who, "person", e.Actor)
 	if e.Post != "" {
-		add("post", identity.Post(e.Post).Text().In(web.Lang(ctx)), "")
+		add("post", identity.Post(e.Post).Text().In(web.Lang(ctx)))
 	}
-	add("body", e.BodyName, "")
-	add("addr", e.Addr, "")
-	add("client", e.Client, "")
+	add("body", e.BodyName)
+	add("addr", e.Addr)
+	add("client", e.Client)
 	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.action"), Value: ui.Mono(e.Action)})
 	what, _ := whatOf(e)
-	add("target", what, "")
+	add("target", what)
 	link("resource", e.Resource, "resource", e.Resource)
 	link("case", e.Case, "case", e.Case)
 	link("grant", e.Grant, "grant", e.Grant)
-	add("purpose", e.Purpose, "FZM-29 LY-21")
-	add("approver", e.Approver, "FZM-29 LY-21")
-	add("medium", e.Medium, "FZM-29 LY-21")
+	add("purpose", e.Purpose)
+	add("approver", e.Approver)
+	add("medium", e.Medium)
 	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.outcome"), Value: ui.Badge(outcomeBadge(ctx, rec))})
-	add("code", e.Code, "")
+	add("code", e.Code)
 	for _, n := range e.Notes {
 		terms = append(terms, ui.Term{Label: n.Key, Value: ui.Text(e.Note(n.Key))})
 	}
@@ -281,4 +282,14 @@ func neighbours(ctx context.Context, v entryView) []ui.Action {
 		list = append(list, ui.Action{Label: ui.T(ctx, "audit.following"), Href: entryHref(v.rec.Seq + 1), Icon: "chevron-right"})
 	}
 	return list
+}
+
+// clauses are the articles of this city that ask for the log: which facts of a
+// use are recorded, and how long the log is kept.
+func (c *Console) auditClauses() (facts, kept string) {
+	if c.Profile == nil {
+		return "", ""
+	}
+	now := c.Now()
+	return profile.UsageFacts.At(c.Profile, now).Clause(), profile.LogMonths.At(c.Profile, now).Clause()
 }
