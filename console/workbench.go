@@ -50,7 +50,10 @@ var todoSources = []func(*Console, context.Context, identity.Actor) ([]Todo, err
 
 // panelSources are asked for cards, one line an area; an area without anything
 // for the actor's post gives nil.
-var panelSources = []func(*Console, context.Context, identity.Actor) (*Panel, error){}
+var panelSources = []func(*Console, context.Context, identity.Actor) (*Panel, error){
+	(*Console).problemPanel,
+	(*Console).overduePanel,
+}
 
 // todos collects what waits for the actor: by due day, then by how long it waits.
 func (c *Console) todos(ctx context.Context, a identity.Actor) ([]Todo, error) {
