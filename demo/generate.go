@@ -61,6 +61,17 @@ type resourcePlan struct {
 	Items []itemPlan `yaml:"-"`
 }
 
+// dated says whether an item's value depends on the day on which its batch was
+// made, so that it cannot be told from the row's number alone.
+func (p resourcePlan) dated(item string) bool {
+	for _, i := range p.Items {
+		if i.Name == item {
+			return i.generator == "past" || i.generator == "recent" || i.generator == "future"
+		}
+	}
+	return false
+}
+
 type bodyPlan struct {
 	Key  string `yaml:"key"`
 	Kind string `yaml:"kind"`

@@ -269,7 +269,7 @@ func (b *builder) requestBody(w wish, grant gateway.Grant, i int) []byte {
 	case "verify":
 		claims := map[string]string{}
 		for _, item := range grant.Items {
-			if _, key := keys[item.Name]; !key {
+			if _, key := keys[item.Name]; !key && !p.dated(item.Name) {
 				claims[item.Name] = row[item.Name]
 			}
 		}
