@@ -296,9 +296,35 @@ func (g *grid) fillMerges(merges []merge) [][]string {
 // findHeader returns the first and last header row as indexes into rows; last
 // is -1 when the table has no header, and first then is its first data row.
 func findHeader(g *grid, rows [][]string, merges []merge, expect []string) (int, int) {
+	first, last := headerByShape(g, rows, merges)
 	if i := byExpectation(rows, expect); i >= 0 {
+		// A stacked header whose joined names are what is expected beats one of its rows.
+		if last > first && hits(joined(rows[first:last+1]), expect) > hits(rows[i], expect) {
+			return first, last
+		}
 		return i, i
 	}
+	return first, last
+}
+
+// hits counts the names that are among the expected ones.
+func hits(names, expect []string) int {
+	want := map[string]bool{}
+	for _, e := range expect {
+		want[Normal(e)] = true
+	}
+	n := 0
+	for _, name := range names {
+		if k := Normal(name); k != "" && want[k] {
+			n++
+			delete(want, k)
+		}
+	}
+	return n
+}
+
+// headerByShape is findHeader without knowing any name.
+func headerByShape(g *grid, rows [][]string, merges []merge) (int, int) {
 	counts := make([]int, 0, len(rows))
 	for _, r := range g.rows {
 		if n, _ := filled(r); n > 0 {
@@ -394,20 +420,10 @@ func byExpectation(rows [][]string, expect []string) int {
 	if len(expect) == 0 {
 		return -1
 	}
-	want := map[string]bool{}
-	for _, e := range expect {
-		want[Normal(e)] = true
-	}
 	best, bestHits := -1, 0
 	for i, r := range rows {
-		hits := map[string]bool{}
-		for _, c := range r {
-			if n := Normal(c); n != "" && want[n] {
-				hits[n] = true
-			}
-		}
-		if len(hits) > bestHits {
-			best, bestHits = i, len(hits)
+		if n := hits(r, expect); n > bestHits {
+			best, bestHits = i, n
 		}
 	}
 	n, _ := 0, 0

@@ -39,7 +39,7 @@ func Propose(columns []string, rows *Block, recognise func(name string, values [
 		var values [][]byte
 		seen := map[string]bool{}
 		p := Proposal{Name: name, Required: true, Unique: true}
-		kinds := struct{ integer, decimal, date, datetime, boolean, leadingZero int }{}
+		kinds := struct{ integer, decimal, date, datetime, boolean, leadingZero, grouped int }{}
 		width, fixed := -1, true
 		for r := range rows.Len() {
 			v := bytes.TrimSpace(rows.Cell(r, c))
@@ -62,8 +62,11 @@ func Propose(columns []string, rows *Block, recognise func(name string, values [
 			}
 			width = n
 			var buf [64]byte
-			if _, ok := canonicalInteger(buf[:0], v); ok && !bytes.ContainsAny(v, ",，") {
+			if _, ok := canonicalInteger(buf[:0], v); ok && bytes.IndexByte(v, '.') < 0 {
 				kinds.integer++
+				if bytes.IndexByte(v, ',') >= 0 {
+					kinds.grouped++
+				}
 				if len(v) > 1 && v[0] == '0' {
 					kinds.leadingZero++
 				}
@@ -89,7 +92,7 @@ func Propose(columns []string, rows *Block, recognise func(name string, values [
 			p.Required, p.Unique = false, false
 		}
 		digitsOnly := kinds.integer == n
-		code := kinds.leadingZero > 0 || digitsOnly && (saysCode(name) || fixed && width >= 6)
+		code := kinds.grouped == 0 && (kinds.leadingZero > 0 || digitsOnly && (saysCode(name) || fixed && width >= 6))
 		switch {
 		case n == 0:
 			p.Type = 'C'
