@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -58,15 +57,8 @@ func (c auditExportCmd) Run(ctx context.Context, g *globals) (err error) {
 		return err
 	}
 	defer log.Close()
-	who := "?"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
 	// The export is itself on record before it exists.
-	if _, err := log.Append(ctx, audit.Entry{
-		ActorKind: "system", Actor: "command:" + who, Action: "audit.log.export", TargetKind: "log", Target: log.Origin(), Medium: "file",
-		Notes: []audit.Note{{Key: "from", Value: c.From}, {Key: "to", Value: c.To}},
-	}); err != nil {
+	if _, err := log.Append(ctx, commandEntry("audit.log.export", log, audit.Note{Key: "from", Value: c.From}, audit.Note{Key: "to", Value: c.To})); err != nil {
 		return err
 	}
 	info, err := log.Plan(ctx, r)

@@ -40,6 +40,8 @@ type commands struct {
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 	Intake  intakeCmd  `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log."`
+	Backup  backupCmd  `cmd:"" help:"Copy a whole platform into one file while it runs."`
+	Restore restoreCmd `cmd:"" help:"Build a data directory out of a backup and verify it."`
 }
 
 type versionCmd struct{}
