@@ -38,7 +38,7 @@ type Call struct {
 // the purpose, its rate and its quota, and completes the facts. It reads memory
 // only, but for the first request of a day under a quota.
 func (s *Service) plan(ctx context.Context, call *Call, mode Mode) (*Plan, error) {
-	if err := s.deps.Audit.Ready(); err != nil {
+	if err := s.deps.Audit.Ready(); err != nil && !s.probe() {
 		return nil, err
 	}
 	if err := s.fresh(ctx); err != nil {
@@ -53,6 +53,14 @@ func (s *Service) plan(ctx context.Context, call *Call, mode Mode) (*Plan, error
 		return p, err
 	}
 	return p, s.admit(ctx, p, now)
+}
+
+// probe lets one request in 200 ms through while the log is down, so that it is
+// found out when the log is back; without an entry that one releases nothing either.
+func (s *Service) probe() bool {
+	now := monotonic()
+	last := s.probed.Load()
+	return now-last > int64(200*time.Millisecond) && s.probed.CompareAndSwap(last, now)
 }
 
 // match finds the newest grant in force for the caller; one that covers the
@@ -145,7 +153,7 @@ func (p *Plan) still() error {
 // entry is the audit entry of a use: all seven facts of FZM-29 and LY-21.
 func (s *Service) entry(call *Call, p *Plan, mode Mode) audit.Entry {
 	e := audit.Entry{
-		ActorKind: string(identity.Client), Actor: call.Caller.Client.ID, ActorName: call.Caller.Client.Name,
+		At: s.deps.Now(), ActorKind: string(identity.Client), Actor: call.Caller.Client.ID, ActorName: call.Caller.Client.Name,
 		Body: call.Caller.Client.Body, BodyName: call.Caller.Client.BodyName, Addr: call.Addr, Client: call.Caller.Client.ID,
 		Action: actions[mode], TargetKind: "resource", Resource: call.Resource,
 		Case: call.Case, Purpose: call.Purpose, Approver: call.Approver, Medium: call.Medium,
