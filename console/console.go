@@ -108,6 +108,9 @@ func (c *Console) frame(r *http.Request, a identity.Actor) *ui.Frame {
 		Face: ui.Console, City: c.City.In(lang), Brand: c.Brand.In(lang), Version: c.Version,
 		Home: "/console/", ClauseBase: "/console/clauses/", Path: r.URL.RequestURI(),
 	}
+	if c.Profile != nil {
+		f.Own = ui.Instruments(c.Profile.Instruments())
+	}
 	if c.Notices != nil {
 		f.Notices = c.Notices(ctx)
 	}

@@ -96,6 +96,9 @@ func (p *Portal) frame(r *http.Request) *ui.Frame {
 			}},
 		},
 	}
+	if p.Profile != nil {
+		f.Own = ui.Instruments(p.Profile.Instruments())
+	}
 	if p.Notices != nil {
 		f.Notices = p.Notices(ctx)
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"gongshu/clause"
@@ -23,6 +24,26 @@ func clauseLabel(ctx context.Context, id string) string {
 		number = c.Article
 	}
 	return T(ctx, key, "Number", number)
+}
+
+// ownClause says whether an article is of the frame's city. An id outside the
+// register is shown, so that the mistake is seen.
+func ownClause(ctx context.Context, id string) bool {
+	own := frame(ctx).Own
+	if len(own) == 0 {
+		return true
+	}
+	c, ok := clause.Get(id)
+	return !ok || slices.Contains(own, c.Instrument)
+}
+
+// Instruments gives the codes of some regulations, for Frame.Own.
+func Instruments(all []clause.Instrument) []string {
+	var codes []string
+	for _, in := range all {
+		codes = append(codes, in.Code)
+	}
+	return codes
 }
 
 // clauseHint is what the pointer shows: the full citation, and in Chinese the
