@@ -5,11 +5,13 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/internal/search"
 	"gongshu/operation"
 )
 
@@ -42,6 +44,8 @@ type Deps struct {
 	CheckExpr func(items []Item, expr string) error
 	// OnPublish and OnWithdraw run in the transaction that publishes or withdraws, for areas above.
 	OnPublish, OnWithdraw []func(ctx context.Context, tx *db.Tx, r *Resource) error
+	// Quality grades a resource's data for the search facet ("A" … "D"), "" unknown; may be nil.
+	Quality func(code string) string
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -52,6 +56,8 @@ type Service struct {
 	mu    sync.RWMutex
 	cache map[string]*Resource // versions in force by code; dropped when one changes
 	codes map[string]string    // id → code of what is cached
+	index *search.Index
+	full  atomic.Bool // the index has been filled
 }
 
 // New makes the catalog.
@@ -59,7 +65,11 @@ func New(deps Deps) *Service {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	return &Service{deps: deps, cache: map[string]*Resource{}, codes: map[string]string{}}
+	index, err := search.Open()
+	if err != nil {
+		panic(err) // only a cache of no size is refused, and the size is a constant
+	}
+	return &Service{deps: deps, cache: map[string]*Resource{}, codes: map[string]string{}, index: index}
 }
 
 // Policy is the city's rules in force.

@@ -50,6 +50,8 @@ type Query struct {
 	// Where must hold and is not offered as a choice (rights, which catalog): the document has one of
 	// the values under each name.
 	Where map[string][]string
+	// Not must not hold: the document has none of the values under each name.
+	Not map[string][]string
 	// Filters are the reader's choices: one of the values under each name. A facet's own choice does
 	// not narrow its own counts, so that other values can still be chosen.
 	Filters map[string][]string
@@ -407,7 +409,7 @@ func cleanText(s string) string {
 func cacheKey(generation uint64, q *Query) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d|%q|%q|%d|%d|%q|", generation, q.Text, q.Sort, q.From, q.Size, q.Facets)
-	for _, m := range []map[string][]string{q.Where, q.Filters} {
+	for _, m := range []map[string][]string{q.Where, q.Not, q.Filters} {
 		names := make([]string, 0, len(m))
 		for name := range m {
 			names = append(names, name)
@@ -433,6 +435,10 @@ func (ix *Index) search(ctx context.Context, q *Query) (*Result, error) {
 	must := make([]chosen, 0, len(q.Where))
 	for name, values := range q.Where {
 		must = append(must, ix.choose(name, values))
+	}
+	not := make([]chosen, 0, len(q.Not))
+	for name, values := range q.Not {
+		not = append(not, ix.choose(name, values))
 	}
 	filters := make([]chosen, 0, len(q.Filters))
 	for name, values := range q.Filters {
@@ -470,6 +476,11 @@ func (ix *Index) search(ctx context.Context, q *Query) (*Result, error) {
 		seen = true
 		for i := range must {
 			if !must[i].has(row) {
+				return
+			}
+		}
+		for i := range not {
+			if not[i].has(row) {
 				return
 			}
 		}

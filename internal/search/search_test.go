@@ -131,6 +131,9 @@ func TestFacetsFiltersSortAndPages(t *testing.T) {
 	if r = find(t, ix, search.Query{Where: map[string][]string{"body": {"没有"}}}); r.Total != 0 {
 		t.Errorf("an unknown value of Where let %d through", r.Total)
 	}
+	if r = find(t, ix, search.Query{Not: map[string][]string{"format": {"xlsx"}}, Sort: "updated"}); strings.Join(ids(r), " ") != "firm bus" {
+		t.Errorf("Not gives %v", ids(r))
+	}
 	if _, err := ix.Search(context.Background(), search.Query{Size: 5000}); err == nil {
 		t.Error("a page of 5000 was given")
 	}
