@@ -199,7 +199,6 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}); err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
 	if a.intake, err = intake.New(intake.Deps{
 		DB: a.control, Door: a.door, Log: a.log, Blobs: a.objects, Catalog: a.catalog, Warehouse: a.warehouse, Quality: a.quality,
 		Body: a.catalogBody, Alone: a.control.Dialect == db.SQLite, Now: now,
@@ -219,11 +218,8 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	a.opendata.Register(a.jobs)
 	a.runs = append(a.runs, a.open.Run)
-	a.runs = append(a.runs, a.gateway.Run)
+	a.runs = append(a.runs, a.catalog.Run, a.gateway.Run)
 	a.works = append(a.works, a.intake.Reconcile, a.jobs.Run, a.remind)
-=======
-	a.runs = append(a.runs, a.catalog.Run, a.gateway.Run, a.jobs.Run, a.remind)
->>>>>>> 87e4b29 (catalog: search of the share, open and work catalogs)
 	return a, nil
 }
 
