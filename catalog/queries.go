@@ -38,6 +38,8 @@ type Deps struct {
 	Policy func() *Policy
 	// Body finds a body by its id; errs.NotFound when there is none.
 	Body func(ctx context.Context, id string) (Body, error)
+	// BodyByName finds a body by its full name, for workbooks; nil knows none but the sender's own.
+	BodyByName func(ctx context.Context, name string) (Body, error)
 	// Tables migrates the warehouse; nil in programs that hold none.
 	Tables Tables
 	// CheckExpr compiles a rule over several items; nil accepts any.

@@ -295,7 +295,17 @@ func keyOf(list []Named, text string) (string, bool) {
 			return n.Key, true
 		}
 	}
+	// Cities' own words for the types (龙岩、福州 say 暂不共享, 佛山 依申请开放).
+	if key, ok := otherWords[text]; ok && has(list, key) {
+		return key, true
+	}
 	return "", false
+}
+
+var otherWords = map[string]string{
+	"暂不共享": string(Withheld), "不共享": string(Withheld), "无条件开放": string(General), "依申请开放": string(Authorised), "有条件开放": string(Authorised), "不予开放": string(Closed),
+	"实时更新": string(RealTime), "每天": string(Daily), "日": string(Daily), "周": string(Weekly), "月": string(Monthly), "季": string(Quarterly), "年": string(Yearly),
+	"数据库表": string(Table), "服务接口": string(Interface), "查阅": string(Query), "比对": string(Verify), "批量": string(Obtain),
 }
 
 // CodeList is a standard list of codes that items may name.
