@@ -31,8 +31,9 @@ type OpenStore struct {
 	rows *warehouse.Store
 	dir  *os.Root
 
-	counts counter
-	cache  datasetCache
+	counts  counter
+	cache   datasetCache
+	summary summaryCache
 }
 
 // OpenAt opens and migrates the open store: "sqlite:/dir/open.db" (rows then stand

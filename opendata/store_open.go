@@ -155,3 +155,28 @@ func setAudited(ctx context.Context, tx *db.Tx, l countLine) error {
 	_, err := tx.Exec(ctx, `UPDATE open_download SET audited = $5 WHERE dataset = $1 AND version = $2 AND form = $3 AND day = $4`, l.dataset, l.version, l.form, l.day, l.n)
 	return err
 }
+
+func lastChange(ctx context.Context, q db.Querier) (int64, error) {
+	var seq int64
+	err := q.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM open_dataset`).Scan(&seq)
+	return seq, err
+}
+
+// useSince counts downloads and calls of each dataset from a day on.
+func useSince(ctx context.Context, q db.Querier, day string) (map[string]int64, error) {
+	rows, err := q.Query(ctx, `SELECT dataset, sum(n) FROM open_download WHERE day >= $1 GROUP BY dataset`, day)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]int64{}
+	for rows.Next() {
+		var id string
+		var n int64
+		if err := rows.Scan(&id, &n); err != nil {
+			return nil, err
+		}
+		out[id] = n
+	}
+	return out, rows.Err()
+}
