@@ -26,7 +26,7 @@ type Index struct {
 
 // OpenIndex makes an empty index over the store; Run fills it.
 func (o *OpenStore) OpenIndex() (*Index, error) {
-	ix, err := search.Open("")
+	ix, err := search.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/opendata"
 	"gongshu/profile"
 	"gongshu/ui"
 )
@@ -30,6 +31,10 @@ type Deps struct {
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 	Notices func(ctx context.Context) []ui.Notice
+	// Open is what the portal reads and Datasets finds in it; without them there
+	// are no dataset pages.
+	Open     *opendata.OpenStore
+	Datasets *opendata.Index
 }
 
 // Portal answers the public's pages.
@@ -59,6 +64,7 @@ func New(deps Deps) http.Handler {
 // routes names every area's routes, one line an area.
 func (p *Portal) routes(mux *http.ServeMux) {
 	p.routesHome(mux)
+	p.routesDatasets(mux)
 	p.routesPages(mux)
 }
 
