@@ -28,6 +28,7 @@ import (
 	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/opendata"
 	"gongshu/operation"
 )
 
@@ -41,9 +42,12 @@ type Deps struct {
 	// nobody; nil where people do not call.
 	Session func(r *http.Request) (identity.Actor, bool)
 	Gateway *gateway.Service
-	Intake  *intake.Service
-	Now     func() time.Time // time.Now where nil
-	Log     *slog.Logger     // slog.Default() where nil
+	// Open and Datasets are the open store and what finds in it.
+	Open     *opendata.OpenStore
+	Datasets *opendata.Index
+	Intake   *intake.Service
+	Now      func() time.Time // time.Now where nil
+	Log      *slog.Logger     // slog.Default() where nil
 }
 
 // API answers everything under /api/.
