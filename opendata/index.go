@@ -195,6 +195,7 @@ func (ix *Index) Find(ctx context.Context, f Find) (*Found, error) {
 	if sort == "" && strings.TrimSpace(f.Text) == "" {
 		sort = "updated"
 	}
+	f.From = min(f.From, 1_000_000) // a page far beyond the end is an empty one
 	r, err := ix.Index.Search(ctx, search.Query{Text: f.Text, Filters: f.Filters, Facets: Facets, Sort: sort, From: f.From, Size: f.Size})
 	if err != nil {
 		return nil, err

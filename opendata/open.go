@@ -52,6 +52,10 @@ func OpenAt(ctx context.Context, target, dir string) (*OpenStore, error) {
 			return nil, err
 		}
 	}
+	// First, for the database's file often lies in the folder above.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	rows, err := warehouse.Open(ctx, rowsTarget)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -75,9 +79,6 @@ func OpenAt(ctx context.Context, target, dir string) (*OpenStore, error) {
 		return fail(err)
 	}
 	if err := d.MigrateFrom(ctx, files, "open_migration"); err != nil {
-		return fail(err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fail(err)
 	}
 	if o.dir, err = os.OpenRoot(dir); err != nil {

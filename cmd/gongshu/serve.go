@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,11 @@ type serveCmd struct {
 }
 
 func (c serveCmd) Run(ctx context.Context, g *globals) error {
-	a, err := open(ctx, c.stores, time.Now)
+	wire := open
+	if slices.Equal(c.Roles, []string{"portal"}) {
+		wire = openPortalNode
+	}
+	a, err := wire(ctx, c.stores, time.Now)
 	if err != nil {
 		return err
 	}
@@ -38,6 +43,9 @@ func (c serveCmd) Run(ctx context.Context, g *globals) error {
 
 // handler is everything that the program answers.
 func (a *app) handler() http.Handler {
+	if a.control == nil {
+		return a.portalHandler()
+	}
 	city, platform, open := profile.CityName.Of(a.profile).V, profile.PlatformName.Of(a.profile).V, profile.OpenPlatform.Of(a.profile).V
 	mux := http.NewServeMux()
 	mux.Handle("/console/", console.New(console.Deps{
@@ -49,12 +57,12 @@ func (a *app) handler() http.Handler {
 	mux.Handle(ui.StaticPath, ui.Assets())
 	mux.Handle("/api/", api.New(api.Deps{
 		Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Door: a.door, Clients: a.identity, Gateway: a.gateway, Intake: a.intake, Now: a.now, Log: a.logger,
+		Door: a.door, Clients: a.identity, Gateway: a.gateway, Intake: a.intake, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
 	}))
 	mux.Handle("/audit/", api.Proofs(a.log))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
-		Profile: a.profile, Console: "/console/", Now: a.now, Log: a.logger,
+		Profile: a.profile, Open: a.open, Datasets: a.datasets, Console: "/console/", Now: a.now, Log: a.logger,
 	}))
 	return mux
 }

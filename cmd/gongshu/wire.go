@@ -102,6 +102,7 @@ type app struct {
 	quality   *quality.Service
 	intake    *intake.Service
 	open      *opendata.OpenStore
+	datasets  *opendata.Index
 	opendata  *opendata.Service
 
 	runs    []func(context.Context) error // on every node
@@ -206,10 +207,9 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.intake.Handle(a.jobs)
-	if a.open, err = opendata.OpenAt(ctx, s.openURL(), s.path("open")); err != nil {
+	if err := a.openPortal(ctx); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, a.open.Close)
 	if a.opendata, err = opendata.New(opendata.Deps{
 		DB: a.control, Door: a.door, Log: a.log, Catalog: a.catalog, Warehouse: a.warehouse, Open: a.open, Keys: maskKeys,
 		Profile: func() *profile.Profile { return a.profile }, District: a.districtOf, Now: now,
@@ -217,7 +217,6 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.opendata.Register(a.jobs)
-	a.runs = append(a.runs, a.open.Run)
 	a.runs = append(a.runs, a.catalog.Run, a.gateway.Run)
 	a.works = append(a.works, a.intake.Reconcile, a.jobs.Run, a.remind)
 	return a, nil
