@@ -84,6 +84,14 @@ type Grant struct {
 	Example  any               `json:"example"`
 }
 
+// Delivery is a small file that a client can send to a resource of its own body:
+// good rows and one problem row.
+type Delivery struct {
+	Resource string `json:"resource"`
+	Client   string `json:"client"`
+	CSV      string `json:"csv"`
+}
+
 // File is demo.json.
 type File struct {
 	BaseURL   string     `json:"base_url"`
@@ -92,6 +100,7 @@ type File struct {
 	Clients   []Client   `json:"clients"`
 	Resources []Resource `json:"resources"`
 	Grants    []Grant    `json:"grants"`
+	Delivery  Delivery   `json:"delivery"`
 }
 
 // builder is one run of Build.
@@ -156,6 +165,9 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		deps.Log.Info("demo", "built", step.name, "took", time.Since(began).Round(time.Millisecond))
 	}
 	b.describe()
+	if b.file.Delivery, err = b.delivery(); err != nil {
+		return nil, err
+	}
 	return &b.file, nil
 }
 

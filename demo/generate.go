@@ -343,8 +343,21 @@ func (g *generator) rowCount(p resourcePlan) int {
 		return min(p.Rows, 24*len(g.divisions))
 	case p.English == "population":
 		return g.people
+	case p.Who == "person":
+		return min(p.Rows, g.people)
 	}
 	return p.Rows
+}
+
+// stride spreads the rows of a resource over the residents so that nobody comes
+// twice: a prime that does not divide their number.
+func (g *generator) stride() int {
+	for _, prime := range []int{7, 11, 13, 17, 19, 23} {
+		if g.people%prime != 0 {
+			return prime
+		}
+	}
+	return 1
 }
 
 // notYet is how many of the newest rows of a resource that grows by the day or the
@@ -366,7 +379,7 @@ func (g *generator) row(p resourcePlan, i int, row []string) {
 	case "person":
 		at := i
 		if p.English != "population" {
-			at = i * 7 % g.people // seven and the number of people share no factor
+			at = i * g.stride() % g.people
 		}
 		who = g.person(at)
 	case "org":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/transform"
@@ -152,6 +153,22 @@ func (b *builder) correct(ctx context.Context, p resourcePlan, batch *intake.Bat
 		return fmt.Errorf("%d of %d mended rows were rejected again", mended.Rejected, mended.Total)
 	}
 	return nil
+}
+
+// delivery is three new rows of a resource whose body has an API client; the last
+// one is wrong.
+func (b *builder) delivery() (Delivery, error) {
+	p := b.planOf("skill_certificates")
+	b.gen.asOf = b.gen.today
+	first := b.gen.rowCount(p)
+	for b.gen.flawed(p, first) || b.gen.flawed(p, first+1) || !b.gen.flawed(p, first+2) {
+		first++
+	}
+	var file strings.Builder
+	if _, err := b.gen.writeCSV(&file, p, first, first+3); err != nil {
+		return Delivery{}, err
+	}
+	return Delivery{Resource: b.resources[p.English].Code, Client: b.clients[p.Body].ID, CSV: file.String()}, nil
 }
 
 // describe fills the resources of demo.json.

@@ -12,10 +12,10 @@ import (
 	"gongshu/internal/errs"
 )
 
-// exampleCmd prints a request against the running demo as a curl command, to be
+// exampleCmd prints a request against the running demo as a shell command, to be
 // read, changed, or piped into a shell.
 type exampleCmd struct {
-	Mode string `arg:"" help:"query, verify, obtain or statistics." enum:"query,verify,obtain,statistics"`
+	Mode string `arg:"" help:"query, verify, obtain, statistics, or intake." enum:"query,verify,obtain,statistics,intake"`
 	Data string `help:"Data directory of the demo." default:"data" env:"GONGSHU_DATA" type:"path"`
 }
 
@@ -29,6 +29,10 @@ func (c exampleCmd) Run(g *globals) error {
 	if err := json.Unmarshal(text, &file); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	if c.Mode == "intake" {
+		_, err := fmt.Fprintln(g.out, c.intake(file))
+		return err
+	}
 	for _, grant := range file.Grants {
 		if grant.Mode == c.Mode {
 			_, err := fmt.Fprintln(g.out, curl(file.BaseURL, grant))
@@ -36,6 +40,24 @@ func (c exampleCmd) Run(g *globals) error {
 		}
 	}
 	return errs.Newf(errs.NotFound, "演示中没有 %s 方式的授权", "the demo has no grant in the mode %s", c.Mode)
+}
+
+// intake writes the demo's small file and sends it with this program.
+func (c exampleCmd) intake(file demo.File) string {
+	self, err := os.Executable()
+	if err != nil {
+		self = "gongshu"
+	}
+	key := ""
+	for _, client := range file.Clients {
+		if client.ID == file.Delivery.Client {
+			key = client.Key
+		}
+	}
+	return "printf %s " + quote(file.Delivery.CSV) + " > rows.csv\n" + strings.Join([]string{
+		quote(self) + " intake rows.csv", "--resource " + catalog.PathCode(file.Delivery.Resource), "--secrecy declared",
+		"--problems problems.csv", "--server " + file.BaseURL, "--api-key " + key,
+	}, " \\\n  ")
 }
 
 // curl writes a grant's example as a shell command.

@@ -35,7 +35,7 @@ type commands struct {
 	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
 	Serve   serveCmd   `cmd:"" help:"Run the platform."`
 	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
-	Example exampleCmd `cmd:"" help:"Print a request against the running demo as a curl command."`
+	Example exampleCmd `cmd:"" help:"Print a request against the running demo as a shell command."`
 	Demo    demoCmd    `cmd:"" help:"Build a believable city, once, and serve it."`
 	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
 	Intake  intakeCmd  `cmd:"" help:"Send a file of rows to a resource, here or to a server."`

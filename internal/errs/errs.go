@@ -40,9 +40,20 @@ type Text struct {
 func T(zh, en string) Text { return Text{ZH: zh, EN: en} }
 
 // Tf is T with the same arguments formatted into both wordings by fmt.Sprintf;
-// use indexed verbs (%[2]s) where the languages differ in order.
+// use indexed verbs (%[2]s) where the languages differ in order. A wording need
+// not use every argument.
 func Tf(zh, en string, args ...any) Text {
-	return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+	return Text{ZH: format(zh, args), EN: format(en, args)}
+}
+
+// format is fmt.Sprintf without its complaint about arguments left over: an
+// indexed verb at the end silences it, and what that verb wrote is cut off.
+func format(wording string, args []any) string {
+	if len(args) == 0 {
+		return wording
+	}
+	last := fmt.Sprintf("%v", args[0])
+	return strings.TrimSuffix(fmt.Sprintf(wording+"%[1]v", args...), last)
 }
 
 // In returns the wording for a language tag: English for "en…", Chinese otherwise.

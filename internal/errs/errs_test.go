@@ -30,3 +30,13 @@ func TestTextChoosesLanguage(t *testing.T) {
 		}
 	}
 }
+
+func TestWordingsNeedNotUseEveryArgument(t *testing.T) {
+	text := errs.Tf("不是%[2]s", "is no %s", "date", "日期")
+	if text.ZH != "不是日期" || text.EN != "is no date" {
+		t.Errorf("got %+v", text)
+	}
+	if text := errs.Tf("不是%s，100%%", "100%% no", "日期"); text.ZH != "不是日期，100%" || text.EN != "100% no" {
+		t.Errorf("got %+v", text)
+	}
+}
