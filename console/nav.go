@@ -25,6 +25,9 @@ var entries = []struct {
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
 		{"overview", "overview.title", "/console/overview", "layout-dashboard", ""},
 	}},
+	{"", []entry{
+		{"batches", "intake.batches", "/console/batches", "upload", "intake.batch.view"},
+	}},
 	{"console.group_people", []entry{
 		{"bodies", "org.bodies", "/console/bodies", "building", "org.body.read"},
 		{"people", "people.people", "/console/people", "users", "org.person.read"},

@@ -12,4 +12,5 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.routesClients(mux)
 	c.routesAudit(mux)
 	c.routesOverview(mux)
+	c.routesIntake(mux)
 }

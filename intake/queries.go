@@ -18,6 +18,7 @@ import (
 type Filter struct {
 	Resource     string // resource id
 	Body         string // body id
+	District     string // division code of the body
 	State        State
 	Corrects     string
 	OpenProblems bool

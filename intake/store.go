@@ -182,13 +182,13 @@ func unfinished(ctx context.Context, q db.Querier, now time.Time, all bool) ([]s
 
 func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, error) {
 	where := `($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR corrects = $4) AND (NOT $5 OR rejected > corrected)
-		AND ($6 = '' OR file_name LIKE '%' || $6 || '%' OR name LIKE '%' || $6 || '%' OR code LIKE '%' || $6 || '%')`
-	args := []any{f.Resource, f.Body, string(f.State), f.Corrects, f.OpenProblems, f.Text}
+		AND ($6 = '' OR file_name LIKE '%' || $6 || '%' OR name LIKE '%' || $6 || '%' OR code LIKE '%' || $6 || '%') AND ($7 = '' OR district = $7)`
+	args := []any{f.Resource, f.Body, string(f.State), f.Corrects, f.OpenProblems, f.Text, f.District}
 	var total int
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM intake_batch WHERE `+where, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := q.Query(ctx, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+` ORDER BY received DESC, id DESC LIMIT $7 OFFSET $8`, append(args, f.Limit, f.Offset)...)
+	rows, err := q.Query(ctx, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+` ORDER BY received DESC, id DESC LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
 	if err != nil {
 		return nil, 0, err
 	}

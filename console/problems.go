@@ -1,0 +1,80 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+
+	"gongshu/catalog"
+	"gongshu/intake"
+	"gongshu/internal/web"
+	"gongshu/operation"
+	"gongshu/quality"
+	"gongshu/tabular"
+	"gongshu/ui"
+)
+
+// routesProblems registers the pages of problem rows.
+func (c *Console) routesProblems(mux *http.ServeMux) {
+	mux.HandleFunc("GET /console/batches/{id}/problems", c.problems)
+	mux.HandleFunc("GET /console/batches/{id}/problems/file", c.problemFile)
+}
+
+type problemsView struct {
+	batch    *intake.Batch
+	resource *catalog.Resource
+	list     ui.List
+	rows     []quality.Problem
+	total    int
+	columns  []string
+	items    map[int]string // item name by cell
+	tallies  []quality.Tally
+	mayMend  bool
+}
+
+func (c *Console) problems(w http.ResponseWriter, r *http.Request) {
+	ctx, a := r.Context(), actor(r)
+	b, err := c.Intake.View(ctx, a, r.PathValue("id"))
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	v := problemsView{batch: b, list: ui.ParseList(r, ui.ListSpec{Filters: []string{"open"}, Per: 50}), columns: b.Layout.Columns, items: map[int]string{}}
+	target := operation.Target{Kind: "batch", ID: b.ID, Body: b.Body, District: b.District, Resource: b.Code}
+	v.mayMend = c.may(r, "intake.batch.receive", target)
+	if v.resource, err = c.Catalog.Get(ctx, b.Code, b.Version); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	for id, cell := range b.Mapping {
+		if it := v.resource.Item(id); it != nil && cell >= 0 {
+			v.items[cell] = it.Name
+		}
+	}
+	rows, total, err := c.Intake.Problems(ctx, a, b.ID, int64(v.list.Offset()), int64(v.list.Per), v.list.Get("open") == "yes")
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	if v.tallies, err = c.Intake.Tallies(ctx, b.ID); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	v.rows, v.total = rows, int(total)
+	ui.Render(w, r, problemsPage(v))
+}
+
+func (c *Console) problemFile(w http.ResponseWriter, r *http.Request) {
+	ctx, q := r.Context(), r.URL.Query()
+	b, format, write, err := c.Intake.ProblemFile(ctx, actor(r), r.PathValue("id"), tabular.Format(q.Get("format")), q.Get("open") == "yes", web.Lang(ctx))
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", format.ContentType())
+	w.Header().Set("Content-Disposition", `attachment; filename="problems.`+string(format)+`"; filename*=UTF-8''`+url.PathEscape(b.ProblemName(format)))
+	w.Header().Set("Cache-Control", "no-store")
+	if err := write(ctx, w); err != nil {
+		c.Log.Error("problem rows broke off", "id", web.ID(ctx), "err", err)
+		panic(http.ErrAbortHandler) // a cut file must not look whole
+	}
+}
