@@ -154,14 +154,21 @@ func (l *Log) Export(ctx context.Context, w io.Writer, info ExportInfo) error {
 		}
 	}
 	var tile []byte
+	var tiles map[int64][]byte
+	read := int64(0)
 	buf := make([]byte, 0, 4096)
 	count := int64(0)
 	if err := readEntries(ctx, l.db, info.From, info.To, func(r row) error {
 		if tile == nil || r.seq&(tileWidth-1) == 0 {
-			var err error
-			if tile, err = readTile(ctx, q, tileID{0, r.seq >> tileHeight}); err != nil {
-				return fmt.Errorf("hash tile 0/%d: %w", r.seq>>tileHeight, err)
+			n := r.seq >> tileHeight
+			if n >= read {
+				var err error
+				if tiles, err = readTiles(ctx, q, 0, n, n+64); err != nil {
+					return err
+				}
+				read = n + 64
 			}
+			tile = tiles[n]
 		}
 		// The tile's hash goes out, not the row's: it is what the checkpoints sign.
 		leaf := r.leaf

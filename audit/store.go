@@ -231,6 +231,25 @@ func readTile(ctx context.Context, q db.Querier, id tileID) (data []byte, err er
 	return data, err
 }
 
+// readTiles reads the tiles of a level with numbers from ≤ n < to.
+func readTiles(ctx context.Context, q db.Querier, level, from, to int64) (map[int64][]byte, error) {
+	rows, err := q.Query(ctx, `SELECT n, data FROM audit_tile WHERE level = $1 AND n >= $2 AND n < $3`, level, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	tiles := map[int64][]byte{}
+	for rows.Next() {
+		var n int64
+		var data []byte
+		if err := rows.Scan(&n, &data); err != nil {
+			return nil, err
+		}
+		tiles[n] = data
+	}
+	return tiles, rows.Err()
+}
+
 func readCheckpoints(ctx context.Context, q db.Querier, before int64, limit int) ([]Checkpoint, error) {
 	if before <= 0 {
 		before = 1<<63 - 1

@@ -390,7 +390,21 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 	if err != nil {
 		return Report{}, fmt.Errorf("read the log: %w", err)
 	}
-	c := &checker{parent: func(id tileID) ([]byte, error) { return readTile(ctx, q, id) }}
+	above := map[tileID][]byte{}
+	c := &checker{parent: func(id tileID) ([]byte, error) {
+		data, ok := above[id]
+		if ok {
+			return data, nil
+		}
+		data, err := readTile(ctx, q, id)
+		if err == nil {
+			if len(above) >= 64 {
+				clear(above)
+			}
+			above[id] = data
+		}
+		return data, err
+	}}
 	notes, err := allNotes(ctx, q)
 	if err != nil {
 		return Report{}, err
@@ -478,6 +492,8 @@ type storeWalk struct {
 	buf   []stored
 	arena []byte
 	tile  []byte
+	tiles map[int64][]byte // of level 0, numbers below read
+	read  int64
 	spans []blockSpan
 	seen  map[[2]string]bool
 	// values of full sealed blocks, to compare with the search index
@@ -510,15 +526,17 @@ func (v *storeWalk) keep(b []byte) []byte {
 
 func (v *storeWalk) put(s stored) error {
 	if s.seq < v.size {
-		if s.seq&(tileWidth-1) == 0 || v.tile == nil {
-			data, err := readTile(v.ctx, v.q, tileID{0, s.seq >> tileHeight})
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		n := s.seq >> tileHeight
+		if n >= v.read {
+			// Many at once: a question a tile would cost more than the tiles.
+			var err error
+			if v.tiles, err = readTiles(v.ctx, v.q, 0, n, n+64); err != nil {
 				return err
 			}
-			v.tile = data
-			if v.tile == nil {
-				v.tile = []byte{}
-			}
+			v.read = n + 64
+		}
+		if s.seq&(tileWidth-1) == 0 || v.tile == nil {
+			v.tile = v.tiles[n]
 		}
 		if at := s.seq & (tileWidth - 1) * tlog.HashSize; int64(len(v.tile)) >= at+tlog.HashSize {
 			s.tile = v.tile[at : at+tlog.HashSize]
