@@ -148,3 +148,22 @@ func excerpt(text string, runes int) string {
 	}
 	return string(r)
 }
+
+// bigNumber writes a large count shortly: 123.4 万 in Chinese, 1.2 million in
+// English; below a million it is written out.
+func bigNumber(ctx context.Context, n int64) string {
+	if n < 1_000_000 {
+		return ui.Num(n)
+	}
+	if ui.English(ctx) {
+		return ui.T(ctx, "portal.millions", "N", ui.Decimal(float64(n)/1e6, 1))
+	}
+	return ui.T(ctx, "portal.millions", "N", ui.Decimal(float64(n)/1e4, 1))
+}
+
+func providersLead(ctx context.Context, n int) string {
+	if n > 10 {
+		return ui.T(ctx, "portal.providers_top", "Count", n)
+	}
+	return ""
+}

@@ -299,6 +299,24 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadFrom lets a file go to the connection without a copy of its own.
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := readFrom(w.ResponseWriter, r)
+	w.bytes += n
+	return n, err
+}
+
+// readFrom hands a reader to the writer beneath where that takes one.
+func readFrom(w http.ResponseWriter, r io.Reader) (int64, error) {
+	if to, ok := w.(io.ReaderFrom); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{w}, r)
+}
+
 // Unwrap lets http.ResponseController reach flushing and deadlines.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -377,6 +395,18 @@ func (w *zipper) Write(p []byte) (int, error) {
 		return w.z.Write(p)
 	}
 	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom lets a file go to the connection without a copy of its own, where it
+// is not compressed.
+func (w *zipper) ReadFrom(r io.Reader) (int64, error) {
+	if !w.decided {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.z != nil {
+		return io.Copy(struct{ io.Writer }{w.z}, r)
+	}
+	return readFrom(w.ResponseWriter, r)
 }
 
 // Unwrap lets http.ResponseController reach flushing and deadlines.

@@ -125,6 +125,40 @@ func TestCompress(t *testing.T) {
 	}
 }
 
+// readerFrom is a connection that takes files whole.
+type readerFrom struct {
+	*httptest.ResponseRecorder
+	took int64
+}
+
+func (w *readerFrom) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(w.Body, r)
+	w.took += n
+	return n, err
+}
+
+// TestFilesReachTheConnection: a download is not copied by the middleware, and a
+// compressed page is.
+func TestFilesReachTheConnection(t *testing.T) {
+	for _, c := range []struct {
+		kind  string
+		whole bool
+	}{{"text/csv", true}, {"text/html", false}} {
+		h := site(io.Discard).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			w.Header().Set("Content-Length", "5000")
+			_, _ = io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 5000))})
+		}))
+		w := &readerFrom{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("GET", "http://site.test/f", nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		h.ServeHTTP(w, r)
+		if (w.took == 5000) != c.whole || (w.Body.Len() == 5000) != c.whole {
+			t.Errorf("%s: %d bytes taken whole, %d bytes in all", c.kind, w.took, w.Body.Len())
+		}
+	}
+}
+
 func TestLanguage(t *testing.T) {
 	var lang string
 	var large bool
