@@ -114,9 +114,10 @@ type app struct {
 // is the clock of all of them.
 func open(ctx context.Context, s stores, now func() time.Time) (a *app, err error) {
 	a = &app{stores: s, now: now, logger: slog.Default()}
+	opened := a // a return of nil, err sets a
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
