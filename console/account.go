@@ -15,11 +15,11 @@ func (c *Console) routesAccount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/account", c.account)
 }
 
-// accountRight is something that the actor may do now.
+// accountRight is what one sentence of the policies lets the actor do.
 type accountRight struct {
-	action operation.Action
-	words  string
-	area   string
+	words   string
+	area    string
+	actions []string
 }
 
 type accountView struct {
@@ -53,18 +53,31 @@ func (c *Console) account(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		seen[row.Action] = true
-		v.rights = append(v.rights, accountRight{action: row.Action, area: row.Area, words: c.rightWords(r, row.Action, a)})
+		words := c.rightWords(r, row.Action, a)
+		if n := len(v.rights); n > 0 && v.rights[n-1].words == words && v.rights[n-1].area == row.Area {
+			v.rights[n-1].actions = append(v.rights[n-1].actions, string(row.Action))
+			continue
+		}
+		v.rights = append(v.rights, accountRight{words: words, area: row.Area, actions: []string{string(row.Action)}})
 	}
 	ui.Render(w, r, accountPage(v))
 }
 
-// rightWords are the sentences of the policies that let this post do the action.
+// rightWords are the sentences of the policies that let this post do the action:
+// those that name the post, or, where none does, those that name no post at all.
 func (c *Console) rightWords(r *http.Request, action operation.Action, a identity.Actor) string {
-	var out []string
+	var named, general []string
 	for _, p := range permits(c.Door.Policies().Of(action)) {
-		if strings.Contains(p.Source, `"`+string(a.Post)+`"`) {
-			out = append(out, p.Text.In(web.Lang(r.Context())))
+		text := p.Text.In(web.Lang(r.Context()))
+		switch {
+		case strings.Contains(p.Source, `"`+string(a.Post)+`"`):
+			named = append(named, text)
+		case !strings.Contains(p.Source, "principal.post"):
+			general = append(general, text)
 		}
 	}
-	return strings.Join(out, ui.Pick(r.Context(), "；", "; "))
+	if len(named) == 0 {
+		named = general
+	}
+	return strings.Join(named, ui.Pick(r.Context(), "；", "; "))
 }

@@ -99,7 +99,7 @@ func (c *Console) showBodies(w http.ResponseWriter, r *http.Request, status int,
 		if n := len(v.groups); n == 0 || v.groups[n-1].code != b.District || v.groups[n-1].level != b.Level {
 			title := names[b.District]
 			if title == "" {
-				title = org.LevelText(b.Level).In(web.Lang(ctx))
+				title = ui.T(ctx, "org.level_"+b.Level)
 			}
 			v.groups = append(v.groups, bodyGroup{title: title, code: b.District, level: b.Level})
 		}

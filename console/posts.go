@@ -236,6 +236,7 @@ func (c *Console) handOver(w http.ResponseWriter, r *http.Request) {
 
 // rightsView is the table of who may do what.
 type rightsView struct {
+	list   ui.List
 	areas  []string
 	area   string
 	rows   []rightsRow
@@ -246,7 +247,6 @@ type rightsView struct {
 type rightsRow struct {
 	operation.Row
 	policies []*operation.Policy
-	last     bool
 }
 
 func (c *Console) rights(w http.ResponseWriter, r *http.Request) {
@@ -261,7 +261,9 @@ func (c *Console) rights(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	set := c.Door.Policies()
-	v := rightsView{area: r.URL.Query().Get("area"), own: a.Post}
+	v := rightsView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"area", "who"}, Per: 200}), own: a.Post}
+	v.area = v.list.Get("area")
+	who := v.list.Get("who")
 	for _, row := range matrix {
 		if len(v.areas) == 0 || v.areas[len(v.areas)-1] != row.Area {
 			v.areas = append(v.areas, row.Area)
@@ -269,7 +271,7 @@ func (c *Console) rights(w http.ResponseWriter, r *http.Request) {
 		if v.area == "" {
 			v.area = row.Area
 		}
-		if row.Area == v.area {
+		if row.Area == v.area && (who == "" || row.Right(who).Scope != "") {
 			v.rows = append(v.rows, rightsRow{Row: row, policies: permits(set.Of(row.Action))})
 		}
 	}
