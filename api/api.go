@@ -30,6 +30,8 @@ import (
 	"gongshu/internal/web"
 	"gongshu/opendata"
 	"gongshu/operation"
+	"gongshu/profile"
+	"gongshu/sharing"
 )
 
 // Deps is what the operations work with.
@@ -46,6 +48,8 @@ type Deps struct {
 	Open     *opendata.OpenStore
 	Datasets *opendata.Index
 	Intake   *intake.Service
+	Sharing  *sharing.Service
+	Profile  *profile.Profile
 	Now      func() time.Time // time.Now where nil
 	Log      *slog.Logger     // slog.Default() where nil
 }

@@ -10,6 +10,8 @@ func (a *API) routes() {
 	a.registerGateway()
 	a.registerOpendata()
 	a.registerIntake()
+	a.registerSharing()
+	a.registerProfile()
 }
 
 // own says that a handler authenticates by itself.

@@ -33,6 +33,9 @@ func (s *Service) Requests(ctx context.Context, actor identity.Actor, f Filter) 
 		f.Limit = 50
 	}
 	f.Offset = max(f.Offset, 0)
+	if err := known(actor); err != nil {
+		return nil, 0, err
+	}
 	if s.deps.Door.May(actor, "sharing.request.list_all", operation.Target{Kind: "request", District: actor.District}) != nil {
 		if actor.Body == "" {
 			return nil, 0, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))
@@ -44,6 +47,14 @@ func (s *Service) Requests(ctx context.Context, actor identity.Actor, f Filter) 
 	return listRequests(ctx, s.deps.DB.Read(), f)
 }
 
+// known refuses visitors before anything is looked up.
+func known(actor identity.Actor) error {
+	if actor.IsAnonymous() {
+		return errs.New(errs.Unauthenticated, errs.T("请先登录", "log in first"))
+	}
+	return nil
+}
+
 func readTarget(actor identity.Actor, r Request) operation.Target {
 	return operation.Target{Kind: "request", ID: r.ID, Name: r.ResourceName, Body: r.Consumer, District: r.District, Resource: r.Resource, Case: r.Number,
 		Attrs: map[string]any{"party": actor.Body != "" && (actor.Body == r.Consumer || actor.Body == r.Provider)}}
@@ -51,6 +62,9 @@ func readTarget(actor identity.Actor, r Request) operation.Target {
 
 // Request gives a request by number to somebody who may see it.
 func (s *Service) Request(ctx context.Context, actor identity.Actor, number string) (Request, error) {
+	if err := known(actor); err != nil {
+		return Request{}, err
+	}
 	r, err := getRequest(ctx, s.deps.DB.Read(), number)
 	if err != nil {
 		return r, err
@@ -172,6 +186,9 @@ func (s *Service) Outlook(r *catalog.Resource, mode string) Outlook {
 // all of them for the authority, the operator and the auditor. f.Either is
 // narrowed accordingly.
 func (s *Service) Grants(ctx context.Context, actor identity.Actor, f gateway.Filter) ([]gateway.Grant, error) {
+	if err := known(actor); err != nil {
+		return nil, err
+	}
 	if s.deps.Door.May(actor, "sharing.grant.list_all", operation.Target{Kind: "grant", District: actor.District}) != nil {
 		if actor.Body == "" {
 			return nil, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))
@@ -190,6 +207,9 @@ type GrantFile struct {
 
 // Grant gives a grant to its two sides, the authority, the operator and the auditor.
 func (s *Service) Grant(ctx context.Context, actor identity.Actor, id string) (GrantFile, error) {
+	if err := known(actor); err != nil {
+		return GrantFile{}, err
+	}
 	g, err := s.deps.Gateway.Grant(ctx, s.deps.DB.Read(), id)
 	if err != nil {
 		return GrantFile{}, err

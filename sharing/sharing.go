@@ -51,13 +51,13 @@ const (
 // Form is what a request states (FS-29: business, users, items, mode, end date, by
 // least privilege; FS-5.4: purpose).
 type Form struct {
-	Resource string              `json:"resource"`           // code, with "/" or "-"
-	Mode     string              `json:"mode"`               // query, verify, obtain, statistics
-	Purposes []string            `json:"purposes"`           // keys of catalog.Purposes, or words of one's own
-	Business string              `json:"business"`           // the business matter it serves
-	Users    []string            `json:"users,omitempty"`    // who uses it: offices or persons
-	Items    []string            `json:"items,omitempty"`    // names, field codes or ids of items; empty asks for all that are shared
-	Unmasked []string            `json:"unmasked,omitempty"` // of these, without mask
+	Resource string              `json:"resource"`                  // code, with "/" or "-"
+	Mode     string              `json:"mode"`                      // query, verify, obtain, statistics
+	Purposes []string            `json:"purposes" required:"false"` // keys of catalog.Purposes, or words of one's own
+	Business string              `json:"business" required:"false"` // the business matter it serves
+	Users    []string            `json:"users,omitempty"`           // who uses it: offices or persons
+	Items    []string            `json:"items,omitempty"`           // names, field codes or ids of items; empty asks for all that are shared
+	Unmasked []string            `json:"unmasked,omitempty"`        // of these, without mask
 	Where    []gateway.Condition `json:"where,omitempty"`
 	EndDate  string              `json:"end_date,omitempty"` // 2006-01-02, the last day of use
 	Clients  []string            `json:"clients,omitempty"`  // API clients of the own body; empty admits them all
@@ -73,7 +73,7 @@ type Form struct {
 
 // Terms are what a decision settles. A decision may only narrow what was asked.
 type Terms struct {
-	Items          []gateway.GrantItem `json:"items"`
+	Items          []gateway.GrantItem `json:"items" required:"false"`
 	Where          []gateway.Condition `json:"where,omitempty"`
 	EndDate        string              `json:"end_date,omitempty"`
 	RequestsPerDay int64               `json:"requests_per_day,omitempty"`
@@ -84,31 +84,33 @@ type Terms struct {
 
 // Request is one request.
 type Request struct {
-	ID, Number     string
-	CaseID         string
-	Kind, State    string
-	Resource       string // code with "/"
-	ResourceName   string
-	Sharing        string // type that applies: the strictest of resource and items asked for
-	Consumer       string
-	ConsumerName   string
-	Provider       string
-	ProviderName   string
-	District       string // of the provider
-	Mode           string
-	Maker          string
-	MakerName      string
-	Form           Form
-	Terms          Terms // as asked, then as decided
-	Cut            bool  // the decision gives less than was asked
-	NeedsException bool
-	Basis          []string // clause ids on which the way rests
-	Approver       string
-	Reason         string
-	GrantID        string
-	Renews         string // grant that is to be renewed
-	CreatedAt      time.Time
-	DecidedAt      time.Time
+	ID             string    `json:"id"`
+	Number         string    `json:"number"`
+	CaseID         string    `json:"case_id,omitempty"`
+	Kind           string    `json:"kind"`
+	State          string    `json:"state"`
+	Resource       string    `json:"resource"` // code with "/"
+	ResourceName   string    `json:"resource_name"`
+	Sharing        string    `json:"sharing"` // type that applies: the strictest of resource and items asked for
+	Consumer       string    `json:"consumer"`
+	ConsumerName   string    `json:"consumer_name"`
+	Provider       string    `json:"provider"`
+	ProviderName   string    `json:"provider_name"`
+	District       string    `json:"district"` // of the provider
+	Mode           string    `json:"mode"`
+	Maker          string    `json:"maker"`
+	MakerName      string    `json:"maker_name"`
+	Form           Form      `json:"form"`
+	Terms          Terms     `json:"terms"` // as asked, then as decided
+	Cut            bool      `json:"cut"`   // the decision gives less than was asked
+	NeedsException bool      `json:"needs_exception"`
+	Basis          []string  `json:"basis,omitempty"` // clause ids on which the way rests
+	Approver       string    `json:"approver,omitempty"`
+	Reason         string    `json:"reason,omitempty"`
+	GrantID        string    `json:"grant_id,omitempty"`
+	Renews         string    `json:"renews,omitempty"` // grant that is to be renewed
+	CreatedAt      time.Time `json:"created_at"`
+	DecidedAt      time.Time `json:"decided_at,omitzero"`
 }
 
 // Deps is what the service stands on.

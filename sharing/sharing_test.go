@@ -1,7 +1,6 @@
 package sharing_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -17,97 +16,17 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
-	"gongshu/org"
-	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/sharing"
+	"gongshu/sharing/sharingtest"
 	"gongshu/workday"
 )
 
-var centre = catalog.Body{ID: "body-centre", Name: "市大数据中心", District: "350100"}
+type world struct{ *sharingtest.World }
 
-// world is a city with two resources: residents (conditional, of the police) and
-// licences (unconditional, of the market office).
-type world struct {
-	*catalogtest.World
-	sharing             *sharing.Service
-	cases               *casework.Service
-	agreements          *agreement.Service
-	gateway             *gateway.Service
-	residents, licences *catalog.Resource
-}
-
-func newWorld(t *testing.T, d *db.DB, city string) *world {
+func open(t *testing.T, d *db.DB, city string) *world {
 	t.Helper()
-	w := &world{World: catalogtest.Open(t, d, city, nil)}
-	now := func() time.Time { return *w.Clock }
-	p, err := profile.Load(city)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.cases = casework.New(casework.Deps{DB: d, Door: w.Door, Now: now})
-	keys, err := audit.GenerateKeys("platform")
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifiers, _, err := audit.ParseVerifiers(strings.Join(keys.VerifierKeys(), "\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if w.agreements, err = agreement.New(agreement.Deps{DB: d, Door: w.Door, Signers: keys.Signers(), Verifiers: verifiers, Now: now}); err != nil {
-		t.Fatal(err)
-	}
-	mask, err := privacy.NewSoftKeys([]byte("a master secret of the tests"), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bulk := profile.BulkExport.At(p, now())
-	if w.gateway, err = gateway.New(t.Context(), gateway.Deps{DB: d, Keys: mask, Now: now,
-		Rules: func() gateway.Rules {
-			return gateway.Rules{NoBulk: bulk.V == "by_exception", NoBulkClause: bulk.Clause(), MinCell: 5, Location: workday.Zone}
-		},
-		Resolve: func(ctx context.Context, q db.Querier, code string) (gateway.Source, error) {
-			r, err := w.Catalog.GetTx(ctx, q, code, 0)
-			if err != nil {
-				return gateway.Source{}, err
-			}
-			src := gateway.Source{ID: r.ID, Code: r.Code, Name: r.Name, Provider: r.Body, ProviderName: r.BodyName, Sharing: string(r.Sharing), Version: r.Version}
-			for _, it := range r.Items {
-				src.Items = append(src.Items, gateway.SourceItem{Name: it.Name, Column: it.Column, Type: string(it.Type), Key: it.Key, Personal: privacy.Kind(it.Personal), Mask: it.Mask})
-			}
-			return src, nil
-		}}); err != nil {
-		t.Fatal(err)
-	}
-	bodies := map[string]org.Body{}
-	for _, b := range []catalog.Body{catalogtest.Police, catalogtest.Market, catalogtest.Authority, centre} {
-		bodies[b.ID] = org.Body{ID: b.ID, Name: b.Name, District: b.District, Level: org.City}
-	}
-	if w.sharing, err = sharing.New(sharing.Deps{DB: d, Door: w.Door, Cases: w.cases, Catalog: w.Catalog, Agreement: w.agreements, Gateway: w.gateway, Profile: p,
-		Body: func(_ context.Context, id string) (org.Body, error) {
-			if b, ok := bodies[id]; ok {
-				return b, nil
-			}
-			return org.Body{}, errs.New(errs.NotFound, errs.T("没有这个单位", "no such body"))
-		},
-		AuthorityFor: func(context.Context, string) (org.Body, error) { return bodies[catalogtest.Authority.ID], nil },
-		Operator:     func(context.Context) (org.Body, error) { return bodies[centre.ID], nil },
-		Now:          now}); err != nil {
-		t.Fatal(err)
-	}
-	w.on(t, "2026-09-18")
-	w.residents, w.licences = w.Publish(t, catalogtest.Residents()), w.Publish(t, catalogtest.Licences())
-	return w
-}
-
-// on sets the clock to ten in the morning of a China date.
-func (w *world) on(t testing.TB, date string) {
-	t.Helper()
-	d, err := workday.ParseDate(date)
-	if err != nil {
-		t.Fatal(err)
-	}
-	*w.Clock = d.Start().Add(10 * time.Hour)
+	return &world{sharingtest.Open(t, d, city)}
 }
 
 func who(b catalog.Body, p identity.Post) identity.Actor { return catalogtest.Actor(b, p) }
@@ -118,18 +37,18 @@ var (
 	policeSteward = who(catalogtest.Police, identity.Steward)
 	policeLeader  = who(catalogtest.Police, identity.Leader)
 	reviewer      = who(catalogtest.Authority, identity.AuthorityReviewer)
-	operator      = who(centre, identity.Operator)
+	operator      = who(sharingtest.Centre, identity.Operator)
 )
 
 // form is the market office's request to check residents' names.
 func (w *world) form() sharing.Form {
-	return sharing.Form{Resource: w.residents.PathCode(), Mode: "verify", Purposes: []string{"check"}, Business: "企业开办身份核验", Users: []string{"登记注册科"},
+	return sharing.Form{Resource: w.Residents.PathCode(), Mode: "verify", Purposes: []string{"check"}, Business: "企业开办身份核验", Users: []string{"登记注册科"},
 		Items: []string{"公民身份号码", "name", "i4"}, EndDate: "2027-03-31"}
 }
 
 func (w *world) apply(t *testing.T, f sharing.Form) sharing.Request {
 	t.Helper()
-	r, err := w.sharing.Apply(t.Context(), marketSteward, f)
+	r, err := w.Sharing.Apply(t.Context(), marketSteward, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,16 +58,16 @@ func (w *world) apply(t *testing.T, f sharing.Form) sharing.Request {
 // decide ends the task that is the actor's, and gives the request as it is then.
 func (w *world) decide(t *testing.T, actor identity.Actor, number, outcome, reason string, terms *sharing.Terms) (sharing.Request, error) {
 	t.Helper()
-	task, err := w.sharing.OpenTask(t.Context(), actor, number)
+	task, err := w.Sharing.OpenTask(t.Context(), actor, number)
 	if err != nil {
 		return sharing.Request{}, err
 	}
-	if _, err := w.sharing.Decide(t.Context(), actor, task.ID, outcome, reason, terms); err != nil {
+	if _, err := w.Sharing.Decide(t.Context(), actor, task.ID, outcome, reason, terms); err != nil {
 		return sharing.Request{}, err
 	}
-	r, err := w.sharing.Request(t.Context(), marketSteward, number)
+	r, err := w.Sharing.Request(t.Context(), marketSteward, number)
 	if errs.Is(err, errs.Forbidden) {
-		return w.sharing.Request(t.Context(), reviewer, number)
+		return w.Sharing.Request(t.Context(), reviewer, number)
 	}
 	return r, err
 }
@@ -181,16 +100,16 @@ func hasClause(err error, id string) bool {
 func TestConditionalFuzhou(t *testing.T) {
 	clause.Covers(t, "FZM-17", "FZM-29")
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		w := newWorld(t, d, "fuzhou")
+		w := open(t, d, "fuzhou")
 		r := w.apply(t, w.form())
-		f, err := w.sharing.File(t.Context(), policeSteward, r.Number)
+		f, err := w.Sharing.File(t.Context(), policeSteward, r.Number)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if r.State != sharing.Pending || r.Kind != sharing.Conditional || f.Case.Case.DueOn != "2026-10-22" || f.Task == nil {
 			t.Fatalf("%+v due %s", r, f.Case.Case.DueOn)
 		}
-		if _, err := w.sharing.Apply(t.Context(), marketSteward, w.form()); !errs.Is(err, errs.Conflict) {
+		if _, err := w.Sharing.Apply(t.Context(), marketSteward, w.form()); !errs.Is(err, errs.Conflict) {
 			t.Errorf("the same need twice: %v", err)
 		}
 		w.must(t, policeSteward, r.Number, casework.Agree, "", nil)
@@ -198,7 +117,7 @@ func TestConditionalFuzhou(t *testing.T) {
 		if r.GrantID != "" {
 			t.Fatal("a grant before the agreement")
 		}
-		f, err = w.sharing.File(t.Context(), marketLeader, r.Number)
+		f, err = w.Sharing.File(t.Context(), marketLeader, r.Number)
 		if err != nil || f.Agreement == nil || f.Agreement.State != agreement.Signing {
 			t.Fatalf("agreement %+v (%v)", f.Agreement, err)
 		}
@@ -212,7 +131,7 @@ func TestConditionalFuzhou(t *testing.T) {
 		if r.State != sharing.Granted || r.GrantID == "" || r.Approver != reviewer.Name {
 			t.Fatalf("after both signatures: %+v", r)
 		}
-		g, err := w.gateway.Grant(t.Context(), d.Read(), r.GrantID)
+		g, err := w.Gateway.Grant(t.Context(), d.Read(), r.GrantID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,34 +139,34 @@ func TestConditionalFuzhou(t *testing.T) {
 			g.Expires.In(workday.Zone).Format("2006-01-02 15:04") != "2027-04-01 00:00" || g.Purposes[0] != "数据校核" {
 			t.Errorf("grant %+v", g)
 		}
-		a, err := w.agreements.Current(t.Context(), d.Read(), r.CaseID)
+		a, err := w.Agreements.Current(t.Context(), d.Read(), r.CaseID)
 		if err != nil || a.State != agreement.Effective {
 			t.Errorf("agreement %s (%v)", a.State, err)
 		}
-		if n, err := w.agreements.Check(a); err != nil || n != 4 {
+		if n, err := w.Agreements.Check(a); err != nil || n != 4 {
 			t.Errorf("signatures %d %v", n, err)
 		}
 		page, err := w.Log.Search(t.Context(), audit.Filter{Grant: r.GrantID}, 0, 10)
 		if err != nil || len(page.Records) != 1 {
 			t.Errorf("%d entries name the grant (%v)", len(page.Records), err)
 		}
-		gf, err := w.sharing.Grant(t.Context(), marketSteward, r.GrantID)
+		gf, err := w.Sharing.Grant(t.Context(), marketSteward, r.GrantID)
 		if err != nil || !gf.MayRelease || !gf.MayRenew || gf.MayRevoke {
 			t.Errorf("the consumer may %+v (%v)", gf, err)
 		}
-		if _, err := w.sharing.Revoke(t.Context(), policeSteward, r.GrantID, "x"); !errs.Is(err, errs.Forbidden) {
+		if _, err := w.Sharing.Revoke(t.Context(), policeSteward, r.GrantID, "x"); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("a steward revokes: %v", err)
 		}
-		if _, err := w.sharing.Revoke(t.Context(), policeLeader, r.GrantID, " "); !errs.Is(err, errs.Invalid) {
+		if _, err := w.Sharing.Revoke(t.Context(), policeLeader, r.GrantID, " "); !errs.Is(err, errs.Invalid) {
 			t.Errorf("without reasons: %v", err)
 		}
-		if g, err = w.sharing.Revoke(t.Context(), policeLeader, r.GrantID, "超范围使用"); err != nil || g.State(*w.Clock) != gateway.Revoked {
+		if g, err = w.Sharing.Revoke(t.Context(), policeLeader, r.GrantID, "超范围使用"); err != nil || g.State(*w.Clock) != gateway.Revoked {
 			t.Fatal(err)
 		}
-		if a, _ = w.agreements.Current(t.Context(), d.Read(), r.CaseID); a.State != agreement.Ended {
+		if a, _ = w.Agreements.Current(t.Context(), d.Read(), r.CaseID); a.State != agreement.Ended {
 			t.Errorf("the agreement is %s after the revocation", a.State)
 		}
-		if _, err := w.sharing.Renew(t.Context(), marketSteward, r.GrantID, "2027-08-31", ""); !errs.Is(err, errs.Conflict) {
+		if _, err := w.Sharing.Renew(t.Context(), marketSteward, r.GrantID, "2027-08-31", ""); !errs.Is(err, errs.Conflict) {
 			t.Errorf("renewing a revoked grant: %v", err)
 		}
 	})
@@ -257,23 +176,23 @@ func TestUnconditionalAtOnce(t *testing.T) {
 	clause.Covers(t, "FZM-17", "LY-12")
 	for _, city := range []string{"fuzhou", "longyan", "quanzhou"} {
 		t.Run(city, func(t *testing.T) {
-			w := newWorld(t, dbtest.SQLite(t), city)
-			f := sharing.Form{Resource: w.licences.Code, Mode: "query", Purposes: []string{"basis"}, Business: "户政核对", Users: []string{"户政科"}}
-			r, err := w.sharing.Apply(t.Context(), policeSteward, f)
+			w := open(t, dbtest.SQLite(t), city)
+			f := sharing.Form{Resource: w.Licences.Code, Mode: "query", Purposes: []string{"basis"}, Business: "户政核对", Users: []string{"户政科"}}
+			r, err := w.Sharing.Apply(t.Context(), policeSteward, f)
 			if err != nil || r.State != sharing.Granted || r.GrantID == "" || r.CaseID != "" || r.Number != "ZJ-2026-000001" {
 				t.Fatalf("%+v (%v)", r, err)
 			}
-			g, err := w.gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
+			g, err := w.Gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
 			if err != nil || len(g.Items) != 8 || !g.Expires.IsZero() {
 				t.Errorf("grant %+v (%v)", g, err)
 			}
-			if _, err := w.sharing.Apply(t.Context(), policeLeader, f); !errs.Is(err, errs.Forbidden) {
+			if _, err := w.Sharing.Apply(t.Context(), policeLeader, f); !errs.Is(err, errs.Forbidden) {
 				t.Errorf("a leader applies: %v", err)
 			}
-			if _, err := w.sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.Invalid) {
+			if _, err := w.Sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.Invalid) {
 				t.Errorf("applying for own data: %v", err)
 			}
-			if g, err := w.sharing.Release(t.Context(), policeSteward, r.GrantID, "系统停用"); err != nil || g.State(*w.Clock) != gateway.Revoked {
+			if g, err := w.Sharing.Release(t.Context(), policeSteward, r.GrantID, "系统停用"); err != nil || g.State(*w.Clock) != gateway.Revoked {
 				t.Errorf("release: %v", err)
 			}
 		})
@@ -282,14 +201,14 @@ func TestUnconditionalAtOnce(t *testing.T) {
 
 func TestFoshan(t *testing.T) {
 	clause.Covers(t, "FS-26", "FS-29", "FS-13", "FS-8", "FS-5.4")
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
+	w := open(t, dbtest.SQLite(t), "foshan")
 	// unconditional: applied for at the authority, which opens access without the provider
-	f := sharing.Form{Resource: w.licences.Code, Mode: "query", Purposes: []string{"basis"}, Business: "户政核对", Users: []string{"户政科"}, EndDate: "2027-01-31"}
-	r, err := w.sharing.Apply(t.Context(), policeSteward, f)
+	f := sharing.Form{Resource: w.Licences.Code, Mode: "query", Purposes: []string{"basis"}, Business: "户政核对", Users: []string{"户政科"}, EndDate: "2027-01-31"}
+	r, err := w.Sharing.Apply(t.Context(), policeSteward, f)
 	if err != nil || r.Kind != sharing.Application || r.State != sharing.Pending {
 		t.Fatalf("%+v (%v)", r, err)
 	}
-	file, err := w.sharing.File(t.Context(), reviewer, r.Number)
+	file, err := w.Sharing.File(t.Context(), reviewer, r.Number)
 	if err != nil || file.Case.Case.DueOn != "2026-09-20" { // one working day by the nation's rules; Sunday the 20th is worked
 		t.Errorf("due %s (%v)", file.Case.Case.DueOn, err)
 	}
@@ -298,7 +217,7 @@ func TestFoshan(t *testing.T) {
 	}
 	// conditional: the provider decides within ten working days; no agreement is asked for
 	r = w.apply(t, w.form())
-	if file, _ = w.sharing.File(t.Context(), policeLeader, r.Number); file.Case.Case.DueOn != "2026-10-09" || file.Task == nil {
+	if file, _ = w.Sharing.File(t.Context(), policeLeader, r.Number); file.Case.Case.DueOn != "2026-10-09" || file.Task == nil {
 		t.Errorf("due %s", file.Case.Case.DueOn)
 	}
 	keep := sharing.Terms{Items: []gateway.GrantItem{{Name: "公民身份号码"}, {Name: "姓名", Mask: "keep_ends:1,1"}}, EndDate: "2026-12-31", RequestsPerDay: 1000}
@@ -324,20 +243,20 @@ func TestFoshan(t *testing.T) {
 	if r.State != sharing.Granted || !r.Cut {
 		t.Fatalf("%+v", r)
 	}
-	g, err := w.gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
+	g, err := w.Gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
 	if err != nil || len(g.Items) != 2 || g.Items[1].Mask != "keep_ends:1,1" || g.RequestsPerDay != 1000 || g.Expires.In(workday.Zone).Format(time.DateOnly) != "2027-01-01" {
 		t.Errorf("grant %+v (%v)", g, err)
 	}
-	if file, _ = w.sharing.File(t.Context(), marketSteward, r.Number); file.Agreement != nil {
+	if file, _ = w.Sharing.File(t.Context(), marketSteward, r.Number); file.Agreement != nil {
 		t.Error("an agreement that the city does not ask for")
 	}
 }
 
 func TestLongyanFiveDaysAndTheDataCentre(t *testing.T) {
 	clause.Covers(t, "LY-12")
-	w := newWorld(t, dbtest.SQLite(t), "longyan")
+	w := open(t, dbtest.SQLite(t), "longyan")
 	r := w.apply(t, w.form())
-	file, err := w.sharing.File(t.Context(), policeSteward, r.Number)
+	file, err := w.Sharing.File(t.Context(), policeSteward, r.Number)
 	if err != nil || file.Case.Case.DueOn != "2026-09-24" {
 		t.Errorf("due %s (%v)", file.Case.Case.DueOn, err)
 	}
@@ -354,9 +273,9 @@ func TestLongyanFiveDaysAndTheDataCentre(t *testing.T) {
 
 func TestQuanzhouByTheNationsDays(t *testing.T) {
 	clause.Covers(t, "QZ-3.1.5")
-	w := newWorld(t, dbtest.SQLite(t), "quanzhou")
+	w := open(t, dbtest.SQLite(t), "quanzhou")
 	r := w.apply(t, w.form())
-	file, err := w.sharing.File(t.Context(), operator, r.Number)
+	file, err := w.Sharing.File(t.Context(), operator, r.Number)
 	if err != nil || file.Case.Case.DueOn != "2026-10-09" || file.Task == nil {
 		t.Fatalf("due %s (%v)", file.Case.Case.DueOn, err)
 	}
@@ -375,7 +294,7 @@ func TestQuanzhouByTheNationsDays(t *testing.T) {
 
 func TestRefusalByTheAuthority(t *testing.T) {
 	clause.Covers(t, "FZM-17", "LY-12")
-	w := newWorld(t, dbtest.SQLite(t), "fuzhou")
+	w := open(t, dbtest.SQLite(t), "fuzhou")
 	r := w.apply(t, w.form())
 	w.must(t, policeSteward, r.Number, casework.Object, "与职责无关", nil)
 	if _, err := w.decide(t, reviewer, r.Number, casework.Refuse, "", nil); !errs.Is(err, errs.Invalid) {
@@ -392,13 +311,13 @@ func TestRefusalByTheAuthority(t *testing.T) {
 	if again = w.must(t, policeLeader, again.Number, casework.Decline, "条款不妥", nil); again.State != sharing.Refused {
 		t.Errorf("declined agreement: %+v", again)
 	}
-	if a, err := w.agreements.Current(t.Context(), w.DB.Read(), again.CaseID); err != nil || a.State != agreement.Declined {
+	if a, err := w.Agreements.Current(t.Context(), w.DB.Read(), again.CaseID); err != nil || a.State != agreement.Declined {
 		t.Errorf("agreement %s (%v)", a.State, err)
 	}
 }
 
 func TestReturnedAndAmended(t *testing.T) {
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
+	w := open(t, dbtest.SQLite(t), "foshan")
 	r := w.apply(t, w.form())
 	if r = w.must(t, policeLeader, r.Number, casework.Return, "请写明具体科室", nil); r.State != sharing.Returned {
 		t.Fatalf("%+v", r)
@@ -406,14 +325,14 @@ func TestReturnedAndAmended(t *testing.T) {
 	f := w.form()
 	f.Users = []string{"企业登记一科"}
 	f.Mode = "query"
-	if _, err := w.sharing.Amend(t.Context(), marketSteward, r.Number, f); !errs.Is(err, errs.Invalid) {
+	if _, err := w.Sharing.Amend(t.Context(), marketSteward, r.Number, f); !errs.Is(err, errs.Invalid) {
 		t.Errorf("another mode: %v", err)
 	}
 	f.Mode = "verify"
-	if _, err := w.sharing.Amend(t.Context(), policeSteward, r.Number, f); err == nil {
+	if _, err := w.Sharing.Amend(t.Context(), policeSteward, r.Number, f); err == nil {
 		t.Error("the provider amends the consumer's request")
 	}
-	if r, err := w.sharing.Amend(t.Context(), marketSteward, r.Number, f); err != nil || r.State != sharing.Pending || r.Form.Users[0] != "企业登记一科" {
+	if r, err := w.Sharing.Amend(t.Context(), marketSteward, r.Number, f); err != nil || r.State != sharing.Pending || r.Form.Users[0] != "企业登记一科" {
 		t.Fatalf("%+v (%v)", r, err)
 	}
 	if r = w.must(t, policeLeader, r.Number, casework.Approve, "", nil); r.State != sharing.Granted {
@@ -425,19 +344,19 @@ func TestWithheldIsRefusedWithTheArticle(t *testing.T) {
 	clause.Covers(t, "FS-12", "FS-26", "FZM-16", "LY-11")
 	for city, id := range map[string]string{"foshan": "FS-12", "fuzhou": "FZM-16", "longyan": "LY-11"} {
 		t.Run(city, func(t *testing.T) {
-			w := newWorld(t, dbtest.SQLite(t), city)
+			w := open(t, dbtest.SQLite(t), city)
 			in := catalogtest.Residents()
 			in.Name, in.Sharing, in.Conditions = "在侦案件人员信息", catalog.Withheld, nil
 			in.SharingWays, in.Source.Overlap = nil, "在侦案件人员与户籍登记是两项不同的职责"
 			secret := w.Publish(t, in)
 			f := w.form()
 			f.Resource, f.Items = secret.Code, nil
-			_, err := w.sharing.Apply(t.Context(), marketSteward, f)
+			_, err := w.Sharing.Apply(t.Context(), marketSteward, f)
 			if !errs.Is(err, errs.Forbidden) || !hasClause(err, id) {
 				t.Fatalf("%v, want a refusal by %s", err, id)
 			}
 			f.Note = "协助追逃，履职确需"
-			r, err := w.sharing.Negotiate(t.Context(), marketSteward, f)
+			r, err := w.Sharing.Negotiate(t.Context(), marketSteward, f)
 			if city != "foshan" {
 				if !errs.Is(err, errs.Forbidden) {
 					t.Errorf("a negotiation that the city does not know: %v", err)
@@ -463,7 +382,7 @@ func TestWithheldIsRefusedWithTheArticle(t *testing.T) {
 
 func TestExecutableConditionsBind(t *testing.T) {
 	clause.Covers(t, "FS-13", "FS-26")
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
+	w := open(t, dbtest.SQLite(t), "foshan")
 	base := w.form()
 	for name, c := range map[string]struct {
 		change func(*sharing.Form)
@@ -477,40 +396,40 @@ func TestExecutableConditionsBind(t *testing.T) {
 	} {
 		f := base
 		c.change(&f)
-		_, err := w.sharing.Apply(t.Context(), marketSteward, f)
+		_, err := w.Sharing.Apply(t.Context(), marketSteward, f)
 		if e, _ := errs.As(err); !errs.Is(err, errs.Forbidden) || !hasClause(err, "FS-13") || !strings.Contains(e.Text.ZH, c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f := base
 	f.Mode, f.Purposes, f.Items = "statistics", []string{"research"}, []string{"性别", "区划代码"}
-	if r, err := w.sharing.Apply(t.Context(), marketSteward, f); err != nil || r.State != sharing.Pending {
+	if r, err := w.Sharing.Apply(t.Context(), marketSteward, f); err != nil || r.State != sharing.Pending {
 		t.Errorf("statistics within the condition: %v", err)
 	}
 	// unmet conditions leave negotiation, which may end in a grant
 	f = base
 	f.Mode = "obtain"
-	r, err := w.sharing.Negotiate(t.Context(), marketSteward, f)
+	r, err := w.Sharing.Negotiate(t.Context(), marketSteward, f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r = w.must(t, policeLeader, r.Number, casework.Approve, "", nil); r.State != sharing.Granted {
 		t.Errorf("%+v", r)
 	}
-	if _, err := w.sharing.Negotiate(t.Context(), marketSteward, base); !errs.Is(err, errs.Conflict) {
+	if _, err := w.Sharing.Negotiate(t.Context(), marketSteward, base); !errs.Is(err, errs.Conflict) {
 		t.Errorf("negotiating what can be applied for: %v", err)
 	}
 }
 
 func TestBulkAndFreeQueryByException(t *testing.T) {
 	clause.Covers(t, "LY-13")
-	w := newWorld(t, dbtest.SQLite(t), "longyan")
-	f := sharing.Form{Resource: w.licences.Code, Mode: "obtain", Purposes: []string{"basis"}, Business: "普查比对", Users: []string{"户政科"}, EndDate: "2026-12-31"}
-	if _, err := w.sharing.Apply(t.Context(), policeSteward, f); !errs.Is(err, errs.Invalid) || !hasClause(err, "LY-13") {
+	w := open(t, dbtest.SQLite(t), "longyan")
+	f := sharing.Form{Resource: w.Licences.Code, Mode: "obtain", Purposes: []string{"basis"}, Business: "普查比对", Users: []string{"户政科"}, EndDate: "2026-12-31"}
+	if _, err := w.Sharing.Apply(t.Context(), policeSteward, f); !errs.Is(err, errs.Invalid) || !hasClause(err, "LY-13") {
 		t.Fatalf("bulk without a reason: %v", err)
 	}
 	f.ExceptionReason = "全市经济普查需要全量比对"
-	r, err := w.sharing.Apply(t.Context(), policeSteward, f)
+	r, err := w.Sharing.Apply(t.Context(), policeSteward, f)
 	if err != nil || r.Kind != sharing.Conditional || !r.NeedsException {
 		t.Fatalf("%+v (%v)", r, err)
 	}
@@ -535,11 +454,11 @@ func TestBulkAndFreeQueryByException(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, err = w.sharing.Request(t.Context(), policeSteward, r.Number)
+	r, err = w.Sharing.Request(t.Context(), policeSteward, r.Number)
 	if err != nil || r.State != sharing.Granted {
 		t.Fatalf("%+v (%v)", r, err)
 	}
-	g, err := w.gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
+	g, err := w.Gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
 	if err != nil || !strings.Contains(g.Exception, r.Number) || !strings.Contains(g.Exception, "局务会") {
 		t.Errorf("the grant names no recorded decision: %q (%v)", g.Exception, err)
 	}
@@ -547,8 +466,8 @@ func TestBulkAndFreeQueryByException(t *testing.T) {
 
 func TestIncompleteFormsNameEveryField(t *testing.T) {
 	clause.Covers(t, "FS-29")
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
-	_, err := w.sharing.Apply(t.Context(), marketSteward, sharing.Form{Resource: w.residents.Code, Mode: "take", Items: []string{"血型"}, EndDate: "tomorrow"})
+	w := open(t, dbtest.SQLite(t), "foshan")
+	_, err := w.Sharing.Apply(t.Context(), marketSteward, sharing.Form{Resource: w.Residents.Code, Mode: "take", Items: []string{"血型"}, EndDate: "tomorrow"})
 	e, ok := errs.As(err)
 	if !ok || e.Kind != errs.Invalid {
 		t.Fatal(err)
@@ -567,34 +486,34 @@ func TestIncompleteFormsNameEveryField(t *testing.T) {
 	}
 	f := w.form()
 	f.EndDate = "2028-12-31"
-	if _, err := w.sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.Invalid) {
+	if _, err := w.Sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.Invalid) {
 		t.Errorf("two years: %v", err)
 	}
 	f = w.form()
 	f.Resource = "109999/9999"
-	if _, err := w.sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.NotFound) {
+	if _, err := w.Sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.NotFound) {
 		t.Errorf("no such resource: %v", err)
 	}
 }
 
 func TestRenewal(t *testing.T) {
 	clause.Covers(t, "FS-26", "FS-29")
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
+	w := open(t, dbtest.SQLite(t), "foshan")
 	r := w.apply(t, w.form())
 	r = w.must(t, policeLeader, r.Number, casework.Approve, "", nil)
-	w.on(t, "2027-03-01")
-	if _, err := w.sharing.Renew(t.Context(), marketSteward, r.GrantID, "", ""); !errs.Is(err, errs.Invalid) {
+	w.On(t, "2027-03-01")
+	if _, err := w.Sharing.Renew(t.Context(), marketSteward, r.GrantID, "", ""); !errs.Is(err, errs.Invalid) {
 		t.Errorf("no end: %v", err)
 	}
-	if _, err := w.sharing.Renew(t.Context(), policeSteward, r.GrantID, "2027-09-30", ""); !errs.Is(err, errs.Forbidden) {
+	if _, err := w.Sharing.Renew(t.Context(), policeSteward, r.GrantID, "2027-09-30", ""); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("the provider renews: %v", err)
 	}
-	n, err := w.sharing.Renew(t.Context(), marketSteward, r.GrantID, "2027-09-30", "业务继续")
+	n, err := w.Sharing.Renew(t.Context(), marketSteward, r.GrantID, "2027-09-30", "业务继续")
 	if err != nil || n.Kind != sharing.Renewal || n.State != sharing.Pending || !strings.HasPrefix(n.Number, "XQ-2027-") {
 		t.Fatalf("%+v (%v)", n, err)
 	}
 	n = w.must(t, policeLeader, n.Number, casework.Approve, "", nil)
-	g, err := w.gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
+	g, err := w.Gateway.Grant(t.Context(), w.DB.Read(), r.GrantID)
 	if err != nil || n.State != sharing.Granted || n.GrantID != r.GrantID || len(g.Renewals) != 1 || g.Expires.In(workday.Zone).Format(time.DateOnly) != "2027-10-01" {
 		t.Errorf("grant %+v request %+v (%v)", g, n, err)
 	}
@@ -602,27 +521,27 @@ func TestRenewal(t *testing.T) {
 
 func TestWhoSeesRequestsAndGrants(t *testing.T) {
 	clause.Covers(t, "FZM-9")
-	w := newWorld(t, dbtest.SQLite(t), "foshan")
+	w := open(t, dbtest.SQLite(t), "foshan")
 	r := w.apply(t, w.form())
 	r = w.must(t, policeLeader, r.Number, casework.Approve, "", nil)
 	stranger := who(catalog.Body{ID: "body-school", Name: "市教育局", District: "350100"}, identity.Steward)
-	if _, err := w.sharing.Request(t.Context(), stranger, r.Number); !errs.Is(err, errs.Forbidden) {
+	if _, err := w.Sharing.Request(t.Context(), stranger, r.Number); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("a stranger reads a request: %v", err)
 	}
-	if _, err := w.sharing.Grant(t.Context(), stranger, r.GrantID); !errs.Is(err, errs.Forbidden) {
+	if _, err := w.Sharing.Grant(t.Context(), stranger, r.GrantID); !errs.Is(err, errs.Forbidden) {
 		t.Errorf("a stranger reads a grant: %v", err)
 	}
-	if _, n, err := w.sharing.Requests(t.Context(), stranger, sharing.Filter{}); err != nil || n != 0 {
+	if _, n, err := w.Sharing.Requests(t.Context(), stranger, sharing.Filter{}); err != nil || n != 0 {
 		t.Errorf("a stranger lists %d requests (%v)", n, err)
 	}
-	if list, err := w.sharing.Grants(t.Context(), stranger, gateway.Filter{}); err != nil || len(list) != 0 {
+	if list, err := w.Sharing.Grants(t.Context(), stranger, gateway.Filter{}); err != nil || len(list) != 0 {
 		t.Errorf("a stranger lists %d grants (%v)", len(list), err)
 	}
 	for _, a := range []identity.Actor{marketSteward, policeLeader, reviewer, who(catalogtest.Authority, identity.Auditor)} {
-		if _, n, err := w.sharing.Requests(t.Context(), a, sharing.Filter{State: sharing.Granted, Text: "户籍"}); err != nil || n != 1 {
+		if _, n, err := w.Sharing.Requests(t.Context(), a, sharing.Filter{State: sharing.Granted, Text: "户籍"}); err != nil || n != 1 {
 			t.Errorf("%s lists %d (%v)", a.ID, n, err)
 		}
-		if list, err := w.sharing.Grants(t.Context(), a, gateway.Filter{}); err != nil || len(list) != 1 {
+		if list, err := w.Sharing.Grants(t.Context(), a, gateway.Filter{}); err != nil || len(list) != 1 {
 			t.Errorf("%s lists %d grants (%v)", a.ID, len(list), err)
 		}
 	}
