@@ -13,4 +13,9 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.routesAudit(mux)
 	c.routesOverview(mux)
 	c.routesIntake(mux)
+	c.routesProfile(mux)
+	c.routesClauses(mux)
+	c.routesRequests(mux)
+	c.routesGrants(mux)
+	c.routesCases(mux)
 }
