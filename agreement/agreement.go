@@ -331,6 +331,9 @@ func (s *Service) List(ctx context.Context, actor identity.Actor, f Filter) ([]A
 		f.Limit = 50
 	}
 	f.Offset = max(f.Offset, 0)
+	if err := s.deps.Door.May(actor, "agreement.agreement.list", operation.Target{Kind: "agreement", Body: actor.Body, District: actor.District}); err != nil {
+		return nil, 0, err
+	}
 	if s.deps.Door.May(actor, "agreement.agreement.list_all", operation.Target{Kind: "agreement", District: actor.District}) != nil {
 		if actor.Body == "" {
 			return nil, 0, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))

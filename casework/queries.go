@@ -149,6 +149,9 @@ func (s *Service) Cases(ctx context.Context, actor identity.Actor, f Filter) ([]
 		f.Limit = 50
 	}
 	f.Offset = max(f.Offset, 0)
+	if err := s.door.May(actor, "casework.case.list", operation.Target{Kind: "case", Body: actor.Body, District: actor.District}); err != nil {
+		return nil, 0, err
+	}
 	if s.door.May(actor, "casework.case.list_all", operation.Target{Kind: "case", District: actor.District}) != nil {
 		if actor.Body == "" {
 			return nil, 0, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))

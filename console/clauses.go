@@ -163,7 +163,7 @@ func instrumentNote(ctx context.Context, in clause.Instrument) string {
 	return strings.Join(parts, " · ")
 }
 
-func neighbours(v clauseView) []ui.Action {
+func nearbyClauses(v clauseView) []ui.Action {
 	var out []ui.Action
 	if v.before != "" {
 		out = append(out, ui.Action{Label: v.before, Href: "/console/clauses/" + v.before, Icon: "chevron-left"})

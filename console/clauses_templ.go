@@ -124,7 +124,7 @@ func clausePage(v clauseView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: ui.Pick(ctx, v.clause.CitationZH(), v.clause.CitationEN()), Kicker: v.clause.ID, Badges: clauseBadges(ctx, v), Actions: neighbours(v)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: ui.Pick(ctx, v.clause.CitationZH(), v.clause.CitationEN()), Kicker: v.clause.ID, Badges: clauseBadges(ctx, v), Actions: nearbyClauses(v)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -28,6 +28,12 @@ var entries = []struct {
 	{"", []entry{
 		{"batches", "intake.batches", "/console/batches", "upload", "intake.batch.view"},
 	}},
+	{"sharing.group", []entry{
+		{"requests", "sharing.requests", "/console/requests", "clipboard-list", "sharing.request.list"},
+		{"grants", "sharing.grants", "/console/grants", "key", "sharing.grant.list"},
+		{"agreements", "agreement.list", "/console/agreements", "signature", "agreement.agreement.list"},
+		{"cases", "case.title", "/console/cases", "folders", "casework.case.list"},
+	}},
 	{"console.group_people", []entry{
 		{"bodies", "org.bodies", "/console/bodies", "building", "org.body.read"},
 		{"people", "people.people", "/console/people", "users", "org.person.read"},
@@ -38,6 +44,10 @@ var entries = []struct {
 	{"audit.group", []entry{
 		{"audit", "audit.title", "/console/audit", "list-check", "audit.log.search"},
 		{"jobs", "jobs.title", "/console/jobs", "server", "audit.jobs.list"},
+	}},
+	{"profile.group", []entry{
+		{"profile", "profile.title", "/console/profile", "adjustments", ""},
+		{"clauses", "clause.title", "/console/clauses", "book", ""},
 	}},
 }
 

@@ -33,7 +33,7 @@ func (s *Service) Requests(ctx context.Context, actor identity.Actor, f Filter) 
 		f.Limit = 50
 	}
 	f.Offset = max(f.Offset, 0)
-	if err := known(actor); err != nil {
+	if err := s.deps.Door.May(actor, "sharing.request.list", operation.Target{Kind: "request", Body: actor.Body, District: actor.District}); err != nil {
 		return nil, 0, err
 	}
 	if s.deps.Door.May(actor, "sharing.request.list_all", operation.Target{Kind: "request", District: actor.District}) != nil {
@@ -186,7 +186,7 @@ func (s *Service) Outlook(r *catalog.Resource, mode string) Outlook {
 // all of them for the authority, the operator and the auditor. f.Either is
 // narrowed accordingly.
 func (s *Service) Grants(ctx context.Context, actor identity.Actor, f gateway.Filter) ([]gateway.Grant, error) {
-	if err := known(actor); err != nil {
+	if err := s.deps.Door.May(actor, "sharing.grant.list", operation.Target{Kind: "grant", Body: actor.Body, District: actor.District}); err != nil {
 		return nil, err
 	}
 	if s.deps.Door.May(actor, "sharing.grant.list_all", operation.Target{Kind: "grant", District: actor.District}) != nil {
