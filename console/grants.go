@@ -173,7 +173,7 @@ func (c *Console) renewGrant(w http.ResponseWriter, r *http.Request) {
 func grantTerms(ctx context.Context, v grantView) []ui.Term {
 	g := v.file.Grant
 	text := func(label, value string) ui.Term {
-		return ui.Term{Label: ui.T(ctx, label), Value: ui.Text(orDash(value))}
+		return ui.Term{Label: ui.T(ctx, label), Value: ui.Text(dashed(value))}
 	}
 	terms := []ui.Term{
 		{Label: wordsOf(ctx, profile.TermConsumer.Of(v.profile).V), Value: ui.Text(v.client)},

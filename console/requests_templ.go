@@ -535,7 +535,7 @@ func applyFields(v applyView) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if v.outlook.Refusal == nil {
-			templ_7745c5c3_Err = ui.Radios(ui.Field{Name: "mode", Label: ui.T(ctx, "sharing.mode"), Value: v.form.Mode, Options: modeOptions(ctx, v), Required: true, Error: v.errors.For("mode"), Clause: v.outlook.Fields.Clause()}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Radios(ui.Field{Name: "mode", Label: ui.T(ctx, "sharing.mode"), Value: v.form.Mode, Options: useModes(ctx, v), Required: true, Error: v.errors.For("mode"), Clause: v.outlook.Fields.Clause()}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -88,7 +88,7 @@ func conditionWords(ctx context.Context, r *catalog.Resource, c *catalog.Conditi
 	return ui.Pick(ctx, t.ZH, t.EN)
 }
 
-func modeOptions(ctx context.Context, v applyView) []ui.Option {
+func useModes(ctx context.Context, v applyView) []ui.Option {
 	var out []ui.Option
 	for _, m := range catalog.Modes {
 		if !slices.Contains(v.modes.V, string(m)) {
@@ -291,7 +291,7 @@ func requestDL(ctx context.Context, v requestView) []ui.Term {
 		text("sharing.mode", wordsOf(ctx, profile.ModeTerm(q.Mode))),
 		{Label: ui.T(ctx, "sharing.business"), Value: ui.Text(q.Form.Business), Wide: true},
 		text("sharing.users", strings.Join(q.Form.Users, ui.T(ctx, "sharing.comma"))),
-		text("sharing.end_date", orDash(q.Terms.EndDate)),
+		text("sharing.end_date", dashed(q.Terms.EndDate)),
 		text("sharing.rows", rowsWords(ctx, q.Terms.Where)),
 		text("sharing.quota", quotaWords(ctx, q.Terms.RequestsPerDay, q.Terms.RowsPerDay)),
 	}
@@ -310,7 +310,7 @@ func requestDL(ctx context.Context, v requestView) []ui.Term {
 	return terms
 }
 
-func orDash(s string) string {
+func dashed(s string) string {
 	if s == "" {
 		return "—"
 	}
