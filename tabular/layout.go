@@ -345,8 +345,9 @@ func headerByShape(g *grid, rows [][]string, merges []merge) (int, int) {
 		return 0, -1
 	}
 	// What the columns hold below tells whether this row is like them.
-	below := rows[first+1:]
-	columns := columnKinds(below)
+	// Merged cells are taken as the file has them: a name that reaches down over
+	// header rows is no repeated value.
+	columns := columnKinds(g.rows[first+1:])
 	var pro, con int
 	for c, cell := range rows[first] {
 		if strings.TrimSpace(cell) == "" || c >= len(columns) {
@@ -377,7 +378,7 @@ func headerByShape(g *grid, rows [][]string, merges []merge) (int, int) {
 		}
 	}
 	for last-first < 5 && last+1 < len(rows) {
-		if complete(rows[first:last+1], columns) || dataLike(rows[last+1], columnKinds(rows[last+2:])) {
+		if complete(rows[first:last+1], columns) || dataLike(g.rows[last+1], columnKinds(g.rows[last+2:])) {
 			break
 		}
 		last++
