@@ -15,6 +15,8 @@ import (
 	"gongshu/audit"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/internal/jobs"
+	"gongshu/profile"
 	"gongshu/ui"
 )
 
@@ -240,4 +242,13 @@ func (a *app) notices(ctx context.Context) []ui.Notice {
 		list = append(list, ui.Notice{Tone: ui.Bad, Text: ui.T(ctx, "audit.notice_tampered", "Seq", state.Tampered)})
 	}
 	return list
+}
+
+// pruneLog removes the contents of entries older than the profile keeps them
+// (QZ-3.1.8: three years; LY-24: half a year at least).
+func (a *app) pruneLog(ctx context.Context, _ jobs.Job) error {
+	now := a.now()
+	months := profile.LogMonths.At(a.profile, now).V
+	_, err := a.log.Prune(ctx, now.AddDate(0, -months, 0))
+	return err
 }

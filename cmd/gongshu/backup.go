@@ -158,7 +158,18 @@ func copyStores(ctx context.Context, s stores, control *db.DB, dir string) ([]st
 	if control.Dialect == db.Postgres {
 		return []string{dumpFile}, dumpPostgres(ctx, s, filepath.Join(dir, dumpFile))
 	}
-	targets := []struct{ name, url string }{{"control.db", s.databaseURL()}, {"warehouse.db", s.warehouseURL()}, {"open.db", s.openURL()}}
+	type target struct{ name, url string }
+	targets := []target{{"control.db", s.databaseURL()}, {"warehouse.db", s.warehouseURL()}, {"open.db", s.openURL()}}
+	// Areas may keep further files beside these, such as the rows of the open store.
+	others, err := filepath.Glob(s.path("*.db"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range others {
+		if name := filepath.Base(file); !slices.ContainsFunc(targets, func(t target) bool { return t.name == name }) {
+			targets = append(targets, target{name, "sqlite:" + file})
+		}
+	}
 	var names []string
 	var conns []*sql.Conn
 	defer func() {

@@ -167,6 +167,8 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	a.closers = append(a.closers, a.objects.Close)
 	a.jobs = jobs.New(a.control)
+	a.jobs.Now = now
+	a.jobs.Every("audit.prune", 24*time.Hour, a.pruneLog)
 	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Now: now})
 	if a.warehouse, err = warehouse.Open(ctx, s.warehouseURL()); err != nil {
 		return nil, err
