@@ -528,7 +528,7 @@ func developersPage(base string) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Code("import pandas as pd\ndf = pd.read_csv('"+base+"/datasets/SLUG/download/csv')").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Code("import pandas as pd\ndf = pd.read_csv('"+base+"/datasets/SLUG/files/csv')").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

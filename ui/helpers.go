@@ -373,6 +373,14 @@ func toJSON(v any) string {
 	return string(raw)
 }
 
+// tableID is the element that htmx replaces; a table that is no list needs none.
+func tableID(t TableInfo) string {
+	if t.ID == "" && t.List != nil {
+		return "list"
+	}
+	return t.ID
+}
+
 func column(t TableInfo, i int) Column {
 	if i < len(t.Columns) {
 		return t.Columns[i]

@@ -134,6 +134,9 @@ function drop(zone) {
   });
 }
 
+// On a narrow screen the results come first: filters are folded until wanted.
+if (innerWidth < 1080) for (const box of document.querySelectorAll("details[data-fold]")) box.open = false;
+
 document.addEventListener("htmx:afterSettle", (e) => enhance(e.target));
 document.documentElement.classList.add("js");
 enhance(document);
