@@ -50,7 +50,7 @@ func Tf(zh, en string, args ...any) Text {
 // indexed verb at the end silences it, and what that verb wrote is cut off.
 func format(wording string, args []any) string {
 	if len(args) == 0 {
-		return wording
+		return fmt.Sprintf(wording, args...)
 	}
 	last := fmt.Sprintf("%v", args[0])
 	return strings.TrimSuffix(fmt.Sprintf(wording+"%[1]v", args...), last)
