@@ -159,7 +159,7 @@ func (b *builder) handle(ctx context.Context, w wish, number string) error {
 		if task.Kind == profile.StepDecision && outcome == casework.Approve && request.NeedsException {
 			granted := request.Terms
 			granted.Exception = "局务会纪要〔2026〕第" + fmt.Sprint(b.today) + "号：同意按例外批量提供"
-			terms = &granted
+			terms, reason = &granted, "联办业务确需本地比对，限定信息项和期限，同意例外"
 		}
 		who, err := b.holder(task)
 		if err != nil {
