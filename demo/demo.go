@@ -37,6 +37,7 @@ type Deps struct {
 	Sharing  *sharing.Service
 	Gateway  *gateway.Service
 	OpenData *opendata.Service
+	Open     *opendata.OpenStore
 	Jobs     *jobs.Queue // not running: the story drains it
 	Log      *slog.Logger
 }
@@ -123,7 +124,8 @@ type builder struct {
 	today     int // day of the event that happens
 }
 
-// storyDays is how long before today the platform of the demo opened.
+// storyDays is how long the platform of the demo has been open; the story ends
+// yesterday, so that nothing in it lies in the future.
 const storyDays = 200
 
 // Build builds the city on empty stores and gives what demo.json holds. The
@@ -140,7 +142,7 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{Deps: deps, opts: opts, plans: plans, bodyPlans: bodyPlans, start: today.AddDate(0, 0, -storyDays),
+	b := &builder{Deps: deps, opts: opts, plans: plans, bodyPlans: bodyPlans, start: today.AddDate(0, 0, -storyDays-1),
 		bodies: map[string]org.Body{}, cast: map[string]identity.Actor{}, resources: map[string]*catalog.Resource{}, rows: map[string]int64{},
 		clients: map[string]Client{}, examples: map[string]int{}}
 	division := profile.Division.Of(deps.Profile).V

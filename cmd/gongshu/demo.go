@@ -75,7 +75,7 @@ func (c demoCmd) build(ctx context.Context, g *globals, a *app, clock *demo.Cloc
 	wait := a.start(running, false) // the story does the worker's part at its own time
 	file, err := demo.Build(ctx, demo.Deps{
 		Control: a.control, Profile: a.profile, Clock: clock, Identity: a.identity, Org: a.org, Catalog: a.catalog, Intake: a.intake,
-		Sharing: a.sharing, Gateway: a.gateway, OpenData: a.opendata, Jobs: a.jobs, Log: slog.Default(),
+		Sharing: a.sharing, Gateway: a.gateway, OpenData: a.opendata, Open: a.open, Jobs: a.jobs, Log: slog.Default(),
 	}, demo.Options{Seed: c.Seed, People: c.People})
 	stop()
 	wait()
