@@ -33,6 +33,7 @@ var entries = []struct {
 		{"grants", "sharing.grants", "/console/grants", "key", "sharing.grant.list"},
 		{"agreements", "agreement.list", "/console/agreements", "signature", "agreement.agreement.list"},
 		{"cases", "case.title", "/console/cases", "folders", "casework.case.list"},
+		{"usage", "usage.title", "/console/usage", "activity", "gateway.usage.read"},
 	}},
 	{"console.group_people", []entry{
 		{"bodies", "org.bodies", "/console/bodies", "building", "org.body.read"},

@@ -18,4 +18,5 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.routesRequests(mux)
 	c.routesGrants(mux)
 	c.routesCases(mux)
+	c.routesUsage(mux)
 }

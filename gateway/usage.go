@@ -335,3 +335,17 @@ func usageFrom(detail string) (Usage, error) {
 	u.Fields = slices.Clip(u.Fields)
 	return u, err
 }
+
+// Rules gives the profile's settings in force now.
+func (s *Service) Rules() Rules { return s.deps.Rules() }
+
+// Acknowledged is how far a body has confirmed a side of its feed; 0 for nothing.
+func (s *Service) Acknowledged(ctx context.Context, body string, side Side) (int64, error) {
+	seq, err := readReceipt(ctx, s.deps.DB.Read(), body, side)
+	return seq, db.Classify(err)
+}
+
+// FindGrant gives one grant outside any transaction.
+func (s *Service) FindGrant(ctx context.Context, id string) (Grant, error) {
+	return s.Grant(ctx, s.deps.DB.Read(), id)
+}

@@ -1,0 +1,178 @@
+package console
+
+import (
+	"context"
+	"encoding/csv"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gongshu/gateway"
+	"gongshu/internal/errs"
+	"gongshu/internal/web"
+	"gongshu/operation"
+	"gongshu/ui"
+	"gongshu/workday"
+)
+
+// routesUsage registers the usage log of the data service.
+func (c *Console) routesUsage(mux *http.ServeMux) {
+	mux.HandleFunc("GET /console/usage", c.usage)
+}
+
+var usageFilters = []string{"side", "body", "grant", "resource", "mode", "outcome", "from", "to", "before"}
+
+// usageView is one page of the log with its sums.
+type usageView struct {
+	list   ui.List
+	errors ui.Errors
+	side   gateway.Side
+	body   string
+	bodies []ui.Option // that the actor may choose from; empty for those who see their own only
+	names  map[string]string
+	lines  []gateway.Usage
+	more   bool
+	days   []gateway.UsageDay
+	acked  int64
+	rules  gateway.Rules
+	grant  *gateway.Grant
+}
+
+const usagePer, maxUsageCSV = 50, 50_000
+
+// usageFilter reads the filter of an address; days are the city's, both inclusive.
+func usageFilter(list ui.List) (gateway.UsageFilter, error) {
+	f := gateway.UsageFilter{Side: gateway.Side(list.Get("side")), Grant: list.Get("grant"), Resource: strings.Replace(list.Get("resource"), "-", "/", 1),
+		Mode: gateway.Mode(list.Get("mode")), Outcome: list.Get("outcome")}
+	if f.Side == "" {
+		f.Side = gateway.AsProvider
+	}
+	for name, at := range map[string]*time.Time{"from": &f.From, "to": &f.To} {
+		text := list.Get(name)
+		if text == "" {
+			continue
+		}
+		t, err := time.ParseInLocation(time.DateOnly, text, workday.Zone)
+		if err != nil {
+			return f, errs.New(errs.Invalid, errs.T("日期应写作 2026-11-22", "A date is written 2026-11-22")).In(name)
+		}
+		*at = t
+	}
+	if !f.To.IsZero() {
+		f.To = f.To.AddDate(0, 0, 1)
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
+		return f, errs.New(errs.Invalid, errs.T("起始日期晚于截止日期", "The first day is after the last")).In("from")
+	}
+	return f, nil
+}
+
+func (c *Console) usage(w http.ResponseWriter, r *http.Request) {
+	ctx, a := r.Context(), actor(r)
+	v := usageView{list: ui.ParseList(r, ui.ListSpec{Filters: usageFilters, Per: usagePer}), rules: c.Gateway.Rules(), names: map[string]string{}}
+	f, err := usageFilter(v.list)
+	if err != nil {
+		v.errors = ui.ErrorsOf(ctx, err)
+		f = gateway.UsageFilter{Side: gateway.AsProvider, Outcome: "-"} // nothing is looked for
+	}
+	f.Body = a.Body
+	target := operation.Target{Kind: "usage", Body: a.Body, District: a.District, Grant: f.Grant, Resource: f.Resource, Medium: "page"}
+	if other := v.list.Get("body"); other != "" && other != a.Body {
+		b, err := c.Org.Body(ctx, other)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		f.Body, target.Body, target.District, target.Name = b.ID, b.ID, b.District, b.Name
+	}
+	target.ID = f.Body
+	v.body, v.side = f.Body, f.Side
+	if r.URL.Query().Get("format") == "csv" {
+		target.Medium = "file"
+	}
+	before, _ := strconv.ParseInt(v.list.Get("before"), 10, 64)
+	err = c.Door.Read(ctx, a, "gateway.usage.read", target, func(ctx context.Context) (err error) {
+		for more := true; more; { // what is in the audit log now is on the page
+			if more, err = c.Gateway.Project(ctx); err != nil {
+				return err
+			}
+		}
+		limit := v.list.Per + 1
+		if target.Medium == "file" {
+			before = 0
+			for {
+				lines, err := c.Gateway.UsageList(ctx, f, before, 1000)
+				if err != nil {
+					return err
+				}
+				v.lines = append(v.lines, lines...)
+				if len(lines) < 1000 || len(v.lines) >= maxUsageCSV {
+					break
+				}
+				before = lines[len(lines)-1].Seq
+			}
+			operation.Note(ctx, "lines", len(v.lines))
+			return nil
+		}
+		if v.lines, err = c.Gateway.UsageList(ctx, f, before, limit); err != nil {
+			return err
+		}
+		if v.more = len(v.lines) == limit; v.more {
+			v.lines = v.lines[:limit-1]
+		}
+		operation.Note(ctx, "lines", len(v.lines))
+		if v.days, err = c.Gateway.UsageDays(ctx, f); err != nil {
+			return err
+		}
+		v.acked, err = c.Gateway.Acknowledged(ctx, f.Body, f.Side)
+		return err
+	})
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	if target.Medium == "file" {
+		writeUsageCSV(w, v.lines)
+		return
+	}
+	bodies, err := c.Org.Bodies(ctx, orgActive)
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	for _, b := range bodies {
+		v.names[b.ID] = b.Name
+		if c.Door.May(a, "gateway.usage.read", operation.Target{Kind: "usage", Body: b.ID, District: b.District}) == nil {
+			v.bodies = append(v.bodies, ui.Option{Value: b.ID, Label: b.Name})
+		}
+	}
+	if f.Grant != "" {
+		if g, err := c.Gateway.FindGrant(ctx, f.Grant); err == nil && (g.Provider == f.Body || g.Client == f.Body) {
+			v.grant = &g
+		}
+	}
+	ui.Render(w, r, usagePage(v))
+}
+
+func writeUsageCSV(w http.ResponseWriter, lines []gateway.Usage) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", `attachment; filename="usage.csv"`)
+	_, _ = w.Write([]byte("\ufeff")) // so that spreadsheets read it as UTF-8
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"seq", "at", "grant", "resource", "resource_name", "provider", "consumer", "consumer_name", "mode", "client", "client_name",
+		"purpose", "user", "approver", "case", "medium", "fields", "rows", "outcome", "code", "stage"})
+	for _, u := range lines {
+		row := []string{strconv.FormatInt(u.Seq, 10), u.At.In(workday.Zone).Format(time.RFC3339), u.Grant, u.Resource, u.ResourceName, u.Provider, u.Consumer,
+			u.ConsumerName, string(u.Mode), u.Client, u.ClientName, u.Purpose, u.User, u.Approver, u.Case, u.Medium, strings.Join(u.Fields, " "),
+			strconv.FormatInt(u.Rows, 10), u.Outcome, u.Code, u.Stage}
+		for i, cell := range row {
+			// A cell that a spreadsheet would run as a formula stays text.
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell
+			}
+		}
+		_ = out.Write(row)
+	}
+	out.Flush()
+}
