@@ -358,3 +358,71 @@ func TestStoppedStoreIsAStateThatUsersSee(t *testing.T) {
 		}
 	})
 }
+
+// TestIntegratorSurvivesAMovingClock: the demo's clock tells a story of months and
+// may end ahead of the machine's; the next process must integrate at once.
+func TestIntegratorSurvivesAMovingClock(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		keys, err := audit.GenerateKeys("test-log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, clock := range []time.Duration{-5 * 30 * 24 * time.Hour, 27 * time.Hour, 0} {
+			l, err := audit.Open(t.Context(), d, audit.Options{Keys: keys, Now: func() time.Time { return time.Now().Add(clock) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- l.Run(ctx) }()
+			seq, err := l.Append(ctx, entry(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			deadline := time.Now().Add(30 * time.Second)
+			for {
+				if c, err := l.Latest(ctx); err == nil && c.Size > seq {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("with the clock %v off, no checkpoint came for entry %d", clock, seq)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			l.Close()
+		}
+	})
+}
+
+// TestOlderIndexIsMadeAnew: a block that an earlier program indexed by fewer fields
+// is no fault, and a running node makes it whole.
+func TestOlderIndexIsMadeAnew(t *testing.T) {
+	d := dbtest.SQLite(t)
+	s := seal(t, d, 600)
+	s.tamper(t, `UPDATE audit_block SET fields = 1 WHERE n = 1`, `DELETE FROM audit_index WHERE block = 1 AND field = 'grant'`)
+	if r := s.verify(t); !r.OK() {
+		t.Errorf("an older index counts as tampering:%s", faults(r))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go s.l.Run(ctx)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		var n int
+		if err := d.Read().QueryRow(ctx, `SELECT COUNT(*) FROM audit_index i JOIN audit_block b ON b.n = i.block WHERE i.block = 1 AND i.field = 'grant' AND b.fields > 1`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 5 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d grants indexed", n)
+		}
+	}
+	if r := s.verify(t); !r.OK() {
+		t.Errorf("after indexing anew:%s", faults(r))
+	}
+}

@@ -43,6 +43,35 @@ func (f *Filter) matches(e *Entry) bool {
 		(f.Subject == "" || slices.Contains(e.Subjects, f.Subject))
 }
 
+// indexFields is the version of what scanKeys takes out of an entry for the
+// index; raise it with every change there, and running nodes index anew.
+const indexFields = 2
+
+// reindex indexes anew the blocks that another version of the program indexed.
+// Pruned contents have nothing to index; their blocks keep their span of time.
+func (l *Log) reindex(ctx context.Context) error {
+	for {
+		old, err := oldBlocks(ctx, l.db.Read(), 64)
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		for _, n := range old {
+			var index blockIndex
+			if err := index.fill(ctx, l.db, n, n+1); err != nil {
+				return err
+			}
+			if err := l.db.InTx(ctx, func(tx *db.Tx) error {
+				if err := dropIndex(ctx, tx, n); err != nil {
+					return err
+				}
+				return writeIndex(ctx, tx, &index)
+			}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // blockIndex is what the integrator derives from full blocks of 256 entries.
 // One row a block and distinct value, not one an entry: the hot path writes no
 // index at all.

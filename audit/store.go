@@ -278,25 +278,11 @@ func readCheckpoints(ctx context.Context, q db.Querier, before int64, limit int)
 	return list, rows.Err()
 }
 
-// writeTree moves the tree from size old to the checkpoint's; false when another
-// node has moved it meanwhile.
-func writeTree(ctx context.Context, q db.Querier, old int64, c Checkpoint, tiles map[tileID][]byte, index *blockIndex) (bool, error) {
-	done, err := q.Exec(ctx, `UPDATE audit_tree SET size = $1 WHERE id = 1 AND size = $2`, c.Size, old)
-	if err != nil {
-		return false, err
-	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
-	for id, data := range tiles {
-		if _, err := q.Exec(ctx, `INSERT INTO audit_tile (level, n, data) VALUES ($1, $2, $3)
-			ON CONFLICT (level, n) DO UPDATE SET data = excluded.data`, id.level, id.n, data); err != nil {
-			return false, err
-		}
-	}
+func writeIndex(ctx context.Context, q db.Querier, index *blockIndex) error {
 	for _, b := range index.blocks {
-		if _, err := q.Exec(ctx, `INSERT INTO audit_block (n, first_at, last_at) VALUES ($1, $2, $3)`, b.n, b.first, b.last); err != nil {
-			return false, err
+		if _, err := q.Exec(ctx, `INSERT INTO audit_block (n, first_at, last_at, fields) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (n) DO UPDATE SET first_at = excluded.first_at, last_at = excluded.last_at, fields = excluded.fields`, b.n, b.first, b.last, indexFields); err != nil {
+			return err
 		}
 	}
 	const chunk = 100
@@ -313,8 +299,52 @@ func writeTree(ctx context.Context, q db.Querier, old int64, c Checkpoint, tiles
 			args = append(args, v.field, v.value, v.block)
 		}
 		if _, err := q.Exec(ctx, b.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oldBlocks lists at most limit blocks whose fields are of another version.
+func oldBlocks(ctx context.Context, q db.Querier, limit int) (list []int64, err error) {
+	rows, err := q.Query(ctx, `SELECT n FROM audit_block WHERE fields <> $1 ORDER BY n LIMIT $2`, indexFields, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	return list, rows.Err()
+}
+
+func dropIndex(ctx context.Context, q db.Querier, block int64) error {
+	_, err := q.Exec(ctx, `DELETE FROM audit_index WHERE block = $1`, block)
+	return err
+}
+
+// writeTree moves the tree from size old to the checkpoint's; false when another
+// node has moved it meanwhile.
+func writeTree(ctx context.Context, q db.Querier, old int64, c Checkpoint, tiles map[tileID][]byte, index *blockIndex) (bool, error) {
+	done, err := q.Exec(ctx, `UPDATE audit_tree SET size = $1 WHERE id = 1 AND size = $2`, c.Size, old)
+	if err != nil {
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	for id, data := range tiles {
+		if _, err := q.Exec(ctx, `INSERT INTO audit_tile (level, n, data) VALUES ($1, $2, $3)
+			ON CONFLICT (level, n) DO UPDATE SET data = excluded.data`, id.level, id.n, data); err != nil {
 			return false, err
 		}
+	}
+	if err := writeIndex(ctx, q, index); err != nil {
+		return false, err
 	}
 	_, err = q.Exec(ctx, `INSERT INTO audit_checkpoint (size, at, note) VALUES ($1, $2, $3)`, c.Size, db.Ms(c.At), c.Note)
 	return true, err
@@ -381,7 +411,7 @@ func firstEntryFrom(ctx context.Context, q db.Querier, seq int64) (first int64, 
 }
 
 func readSpans(ctx context.Context, q db.Querier) (map[int64]blockSpan, error) {
-	rows, err := q.Query(ctx, `SELECT n, first_at, last_at FROM audit_block`)
+	rows, err := q.Query(ctx, `SELECT n, first_at, last_at FROM audit_block WHERE fields = $1`, indexFields)
 	if err != nil {
 		return nil, err
 	}
@@ -398,7 +428,7 @@ func readSpans(ctx context.Context, q db.Querier) (map[int64]blockSpan, error) {
 }
 
 func eachIndex(ctx context.Context, q db.Querier, fn func(blockValue) error) error {
-	rows, err := q.Query(ctx, `SELECT field, value, block FROM audit_index`)
+	rows, err := q.Query(ctx, `SELECT i.field, i.value, i.block FROM audit_index i JOIN audit_block b ON b.n = i.block WHERE b.fields = $1`, indexFields)
 	if err != nil {
 		return err
 	}

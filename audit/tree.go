@@ -261,6 +261,8 @@ func (l *Log) writeWitness(text string) error {
 func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	defer l.release()
+	indexed := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -268,6 +270,10 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-l.quit:
 			return nil
 		case <-tick.C:
+		}
+		// Blocks that an earlier version of the program indexed by fewer fields.
+		if !indexed {
+			indexed = l.reindex(ctx) == nil
 		}
 		// Entries of other nodes give no signal here; a cheap look every turn does.
 		if held, err := l.lease(ctx); err != nil || !held {
@@ -285,7 +291,9 @@ func (l *Log) Run(ctx context.Context) error {
 // lease takes or keeps the right to integrate; held is false when another node
 // has it. Correctness does not rest on it: integrate is guarded by the size.
 func (l *Log) lease(ctx context.Context) (held bool, err error) {
-	now := l.now()
+	// Leases are of processes, not of the story that the log's clock may tell: they
+	// go by the machine's clock, and one far in the future is nobody's.
+	now := time.Now()
 	var size, head, until int64
 	var holder string
 	err = l.db.Read().QueryRow(ctx, `SELECT t.size, t.holder, t.until, h.size FROM audit_tree t, audit_head h`).Scan(&size, &holder, &until, &head)
@@ -295,12 +303,12 @@ func (l *Log) lease(ctx context.Context) (held bool, err error) {
 	if holder == l.node && until > db.Ms(now.Add(leaseTime/2)) {
 		return true, nil
 	}
-	if holder != l.node && until > db.Ms(now) {
+	if holder != l.node && until > db.Ms(now) && until <= db.Ms(now.Add(2*leaseTime)) {
 		return false, nil
 	}
 	err = l.db.InTx(ctx, func(tx *db.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE audit_tree SET holder = $1, until = $2 WHERE id = 1 AND (holder = $1 OR until <= $3)`,
-			l.node, db.Ms(now.Add(leaseTime)), db.Ms(now))
+		done, err := tx.Exec(ctx, `UPDATE audit_tree SET holder = $1, until = $2 WHERE id = 1 AND (holder = $1 OR until <= $3 OR until > $4)`,
+			l.node, db.Ms(now.Add(leaseTime)), db.Ms(now), db.Ms(now.Add(2*leaseTime)))
 		if err != nil {
 			return err
 		}
@@ -309,6 +317,17 @@ func (l *Log) lease(ctx context.Context) (held bool, err error) {
 		return err
 	})
 	return held, err
+}
+
+// release lets another node integrate at once after a shutdown in order; without
+// it that node waits for the lease to run out.
+func (l *Log) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	l.db.InTx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE audit_tree SET until = 0 WHERE id = 1 AND holder = $1`, l.node)
+		return err
+	})
 }
 
 // Checkpoint integrates all entries committed so far and returns the newest

@@ -624,7 +624,20 @@ func (v *storeWalk) index() error {
 		v.c.fault(-1, 0, fmt.Sprintf("第 %d 至 %d 条的检索索引被改动，条目本身无误", n<<tileHeight, (n+1)<<tileHeight-1),
 			fmt.Sprintf("the search index over entries %d to %d was altered; the entries stand", n<<tileHeight, (n+1)<<tileHeight-1))
 	}
+	other, err := oldBlocks(v.ctx, v.q, 1<<30)
+	if err != nil {
+		return err
+	}
+	skip := map[int64]bool{}
+	for _, n := range other {
+		// Of another version of the program: a running node indexes it anew.
+		skip[n] = true
+		delete(v.values, n)
+	}
 	for _, want := range v.spans {
+		if skip[want.n] {
+			continue
+		}
 		if got, ok := spans[want.n]; !ok || got != want {
 			report(want.n)
 			return nil

@@ -56,7 +56,8 @@ CREATE TABLE audit_checkpoint (
 CREATE TABLE audit_block (
   n        BIGINT PRIMARY KEY,
   first_at BIGINT NOT NULL,
-  last_at  BIGINT NOT NULL
+  last_at  BIGINT NOT NULL,
+  fields   BIGINT NOT NULL -- version of the fields that audit_index has for it
 );
 CREATE TABLE audit_index (
   field TEXT NOT NULL,
