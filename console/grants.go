@@ -303,3 +303,10 @@ func grantCall(g gateway.Grant) string {
 	}
 	return head + " \\\n  '" + at + "/rows?format=csv'"
 }
+
+// articleHead tells the heading of an article in an agreement's words.
+func articleHead(line string) bool {
+	rest, ok := strings.CutPrefix(line, "第")
+	number, _, ok2 := strings.Cut(rest, "条 ")
+	return ok && ok2 && len([]rune(number)) <= 3
+}

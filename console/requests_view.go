@@ -80,6 +80,9 @@ func outlookTerms(ctx context.Context, v applyView) []ui.Term {
 		}
 		terms = append(terms, ui.Term{Label: ui.T(ctx, "agreement.title"), Value: ui.Text(text), Clause: strings.Join(o.Agreement.Clauses, " ")})
 	}
+	for i, s := range o.Steps {
+		terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.step", "N", i+1), Value: ui.Sub(wordsOf(ctx, s.Name), stepWho(ctx, s)), Clause: strings.Join(s.Clauses, " ")})
+	}
 	return terms
 }
 
