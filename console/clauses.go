@@ -123,7 +123,7 @@ func excerpt(text string, n int) string {
 type clauseView struct {
 	clause     clause.Clause
 	instrument clause.Instrument
-	keys       []string
+	keys       []ui.Link
 	tests      []string
 	before     string
 	after      string
@@ -138,7 +138,12 @@ func (c *Console) clausePage(w http.ResponseWriter, r *http.Request) {
 	v := clauseView{clause: cl, tests: clause.Tests(cl.ID)}
 	v.instrument, _ = clause.InstrumentOf(cl.Instrument)
 	if c.Profile != nil {
-		v.keys = c.Profile.UsesClause(cl.ID)
+		used := c.Profile.UsesClause(cl.ID)
+		for _, l := range c.Profile.Lines(c.Now()) {
+			if slices.Contains(used, l.Key) {
+				v.keys = append(v.keys, ui.Link{Label: wordsOf(r.Context(), l.Label), Href: "/console/profile#" + l.Key})
+			}
+		}
 	}
 	all := clause.ByInstrument(cl.Instrument)
 	i := slices.IndexFunc(all, func(o clause.Clause) bool { return o.ID == cl.ID })

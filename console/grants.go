@@ -221,7 +221,7 @@ func renewalRows(ctx context.Context, g gateway.Grant) []ui.Row {
 }
 
 func grantActions(ctx context.Context, v grantView) []ui.Action {
-	out := []ui.Action{{Label: ui.T(ctx, "sharing.usage"), Href: "/console/grants/" + v.file.Grant.ID + "/usage", Icon: "chart-bar"}}
+	out := []ui.Action{{Label: ui.T(ctx, "sharing.usage"), Href: "/console/usage?grant=" + v.file.Grant.ID, Icon: "chart-bar"}}
 	if v.file.Request.Number != "" {
 		out = append(out, ui.Action{Label: ui.T(ctx, "sharing.to_request"), Href: "/console/requests/" + v.file.Request.Number, Icon: "clipboard-list"})
 	}
@@ -287,8 +287,8 @@ func (c *Console) agreementPage(w http.ResponseWriter, r *http.Request) {
 // grantCall is a call that the grant answers, to copy.
 func grantCall(g gateway.Grant) string {
 	at := "/api/v1/resources/" + catalog.PathCode(g.Resource)
-	head := "curl -H 'Authorization: Bearer gsk_…'"
-	json := " -H 'Content-Type: application/json'"
+	head := "curl \\\n  -H 'Authorization: Bearer gsk_…'"
+	json := " \\\n  -H 'Content-Type: application/json'"
 	item := "…"
 	if len(g.Items) > 0 {
 		item = g.Items[0].Name

@@ -1,5 +1,7 @@
 package profile
 
+import "strings"
+
 // SharingTerm is the city's own word for a sharing type ("unconditional",
 // "conditional", "withheld"); an unknown type comes back as given.
 func (p *Profile) SharingTerm(sharing string) Words {
@@ -30,6 +32,13 @@ func (p *Profile) OpeningTerm(opening string) Words {
 
 // ModeTerm words a mode of use: query, verify, obtain, statistics.
 func ModeTerm(mode string) Words { return modeWords.words(mode) }
+
+// ModeName is the short word for a mode of use: 查询, 核验, 获取, 统计.
+func ModeName(mode string) Words {
+	w := ModeTerm(mode)
+	w.ZH, _, _ = strings.Cut(w.ZH, "（")
+	return w
+}
 
 // BasisTerm words a kind of legal basis: law, regulation, rule, policy.
 func BasisTerm(kind string) Words { return basisKinds.words(kind) }

@@ -166,7 +166,7 @@ func (s *Service) openCase(ctx context.Context, tx *db.Tx, actor identity.Actor,
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%s：%s（%s）", r.ConsumerName, r.ResourceName, profile.ModeTerm(r.Mode).ZH)
+	title := fmt.Sprintf("%s：%s（%s）", r.ConsumerName, r.ResourceName, profile.ModeName(r.Mode).ZH)
 	r.State = Pending
 	c, err := s.deps.Cases.OpenTx(ctx, tx, actor, casework.Opening{
 		Procedure: procedureOf(s.deps.Profile, s.deps.Now(), r.Kind, path), Title: title, SubjectKind: "request", Subject: r.ID,
