@@ -206,10 +206,11 @@ func TestPoliciesNameRealClauses(t *testing.T) {
 }
 
 func TestPolicyFilesAreChecked(t *testing.T) {
-	good := `@id("a.b") @basis("x") @zh("中") @en("e") permit (principal, action == Action::"a.b", resource);`
+	good := `@id("a.b") @basis_zh("x") @basis("x") @zh("中") @en("e") permit (principal, action == Action::"a.b", resource);`
 	for name, c := range map[string]struct{ text, want string }{
 		"no id":        {strings.Replace(good, `@id("a.b")`, "", 1), "without @id"},
-		"no basis":     {strings.Replace(good, `@basis("x")`, "", 1), "neither @clause nor @basis"},
+		"no basis":     {strings.Replace(good, `@basis_zh("x") @basis("x")`, "", 1), "neither @clause nor @basis"},
+		"basis in one": {strings.Replace(good, `@basis_zh("x")`, "", 1), "without @basis_zh"},
 		"one language": {strings.Replace(good, `@en("e")`, "", 1), "lacks its sentence"},
 		"every action": {strings.Replace(good, `action == Action::"a.b"`, "action", 1), "permits every action"},
 		"same id":      {good + good, "is taken by"},
@@ -226,8 +227,8 @@ func TestPolicyFilesAreChecked(t *testing.T) {
 // A forbid that reads an attribute which the caller forgot must refuse.
 func TestForbidThatCannotBeDecidedRefuses(t *testing.T) {
 	set, err := operation.LoadFrom(fstest.MapFS{"policies/a.cedar": {Data: []byte(`
-		@id("a.may") @basis("x") @zh("中") @en("e") permit (principal, action == Action::"a.b", resource);
-		@id("a.not") @basis("x") @zh("中") @en("e") forbid (principal, action == Action::"a.b", resource) when { context.secret };`)}})
+		@id("a.may") @basis_zh("x") @basis("x") @zh("中") @en("e") permit (principal, action == Action::"a.b", resource);
+		@id("a.not") @basis_zh("x") @basis("x") @zh("中") @en("e") forbid (principal, action == Action::"a.b", resource) when { context.secret };`)}})
 	if err != nil {
 		t.Fatal(err)
 	}

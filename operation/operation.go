@@ -9,8 +9,8 @@
 //
 // Who may do what stands in policies/<area>.cedar, one file an area, readable
 // by an auditor. Every policy carries @id (unique), @clause (ids of the register,
-// separated by spaces) or @basis (words, where no clause of the register rules),
-// and @zh and @en: the sentence that a refused person reads. Nothing is allowed
+// separated by spaces) or @basis and @basis_zh (words, where no clause of the
+// register rules), and @zh and @en: the sentence that a refused person reads. Nothing is allowed
 // that no policy permits; a forbid outweighs every permit.
 //
 //	@id("catalog.sign_off")

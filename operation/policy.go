@@ -21,11 +21,11 @@ var policyFiles embed.FS
 // Policy is one rule of who may or may not do what, as a page and a refusal show it.
 type Policy struct {
 	ID      string
-	Area    string   // name of the file: "catalog"
-	Permit  bool     // false: it forbids
-	Actions []Action // nil: every action
-	Clauses []string // ids of the register
-	Basis   string   // words, where no clause rules
+	Area    string    // name of the file: "catalog"
+	Permit  bool      // false: it forbids
+	Actions []Action  // nil: every action
+	Clauses []string  // ids of the register
+	Basis   errs.Text // words, where no clause rules or beside it
 	Text    errs.Text
 	Source  string // the policy's own text
 	File    string
@@ -86,7 +86,7 @@ func describe(file string, compiled *cedar.Policy) (*Policy, error) {
 		Area:     strings.TrimSuffix(path.Base(file), ".cedar"),
 		Permit:   compiled.Effect() == cedar.Permit,
 		Clauses:  strings.Fields(string(notes["clause"])),
-		Basis:    string(notes["basis"]),
+		Basis:    errs.T(string(notes["basis_zh"]), string(notes["basis"])),
 		Text:     errs.T(string(notes["zh"]), string(notes["en"])),
 		Source:   string(compiled.MarshalCedar()),
 		File:     file,
@@ -97,8 +97,10 @@ func describe(file string, compiled *cedar.Policy) (*Policy, error) {
 	switch {
 	case p.ID == "":
 		return nil, fmt.Errorf("%s: a policy without @id", at)
-	case len(p.Clauses) == 0 && p.Basis == "":
+	case len(p.Clauses) == 0 && p.Basis.EN == "":
 		return nil, fmt.Errorf("%s: policy %s names neither @clause nor @basis", at, p.ID)
+	case p.Basis.EN != "" && p.Basis.ZH == "":
+		return nil, fmt.Errorf("%s: policy %s has @basis without @basis_zh", at, p.ID)
 	case p.Text.ZH == "" || p.Text.EN == "":
 		return nil, fmt.Errorf("%s: policy %s lacks its sentence in @zh and @en", at, p.ID)
 	}
