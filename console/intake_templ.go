@@ -957,14 +957,14 @@ func batchFacts(v batchView) templ.Component {
 func factTerms(ctx context.Context, v batchView) []ui.Term {
 	b := v.batch
 	terms := []ui.Term{
-		{Label: ui.T(ctx, "intake.batch_id"), Value: ui.Code(b.ID), Wide: true},
+		{Label: ui.T(ctx, "intake.batch_id"), Value: ui.Mono(b.ID), Wide: true},
 		{Label: ui.T(ctx, "intake.resource"), Value: ui.Anchor(b.ResourceName, "/console/catalog/"+catalog.PathCode(b.Code), b.Code)},
 		{Label: ui.T(ctx, "intake.version"), Value: ui.Text(strconv.Itoa(b.Version))},
 		{Label: ui.T(ctx, "intake.mode"), Value: ui.Text(modeWords(ctx, b.Mode)), Clause: modeClause(b)},
 		{Label: ui.T(ctx, "intake.sender"), Value: ui.Sub(b.SenderName, b.BodyName)},
 		{Label: ui.T(ctx, "intake.received"), Value: ui.Text(ui.DateTime(b.Received))},
 		{Label: ui.T(ctx, "intake.size"), Value: ui.Text(ui.Bytes(b.Size))},
-		{Label: ui.T(ctx, "intake.digest"), Value: ui.Code(b.Digest), Wide: true},
+		{Label: ui.T(ctx, "intake.digest"), Value: ui.Mono(b.Digest), Wide: true},
 		{Label: ui.T(ctx, "intake.secrecy_short"), Value: ui.Text(secrecyWords(ctx, b)), Clause: "FZM-31"},
 	}
 	if !b.Due.IsZero() {

@@ -409,7 +409,7 @@ func (p *pipeline) Next(ctx context.Context) (*tabular.Block, error) {
 	}
 	if b, ok := <-p.ready; ok {
 		p.given = b
-		return b, nil
+		return b, p.service.point("block")
 	}
 	if p.failed != nil { // the channel is closed at the end and at a failure
 		return nil, p.failed
