@@ -51,6 +51,7 @@ var suites = []struct {
 }{
 	{"audit", auditFigures},
 	{"warehouse", warehouseFigures},
+	{"intake", intakeFigures},
 }
 
 func main() {
