@@ -32,6 +32,9 @@ func (b *builder) play(ctx context.Context) error {
 		})
 		next := b.events[0]
 		b.events = b.events[1:]
+		if next.day > storyDays {
+			return nil // all that is left has not happened yet
+		}
 		b.today = next.day
 		b.at(next.day, next.hour, next.minute)
 		if err := next.run(ctx); err != nil {
