@@ -155,7 +155,7 @@ func list(ctx context.Context, q db.Querier, f Filter) ([]Agreement, int, error)
 		conds = append(conds, `a.state = `+mark(f.State))
 	}
 	if f.Text != "" {
-		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		like := db.Containing(f.Text)
 		conds = append(conds, `(a.number LIKE `+mark(like)+` ESCAPE '\' OR a.terms LIKE `+mark(like)+` ESCAPE '\')`)
 	}
 	where := ""

@@ -450,7 +450,7 @@ func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Ca
 		w.add(`c.resource = ?`, f.Resource)
 	}
 	if f.Text != "" {
-		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		like := db.Containing(f.Text)
 		w.add(`(c.title LIKE ? ESCAPE '\' OR c.number LIKE ? ESCAPE '\' OR c.maker_name LIKE ? ESCAPE '\')`, like, like, like)
 	}
 	var total int

@@ -90,7 +90,7 @@ func (w *where) String() string {
 
 // like makes a pattern that finds text anywhere, its own wildcards taken literally.
 func like(text string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+	return db.Containing(text)
 }
 
 func selectBodies(ctx context.Context, q db.Querier, f BodyFilter) ([]Body, error) {

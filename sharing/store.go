@@ -83,7 +83,7 @@ func listRequests(ctx context.Context, q db.Querier, f Filter) ([]Request, int, 
 		conds = append(conds, "(consumer = "+mark(f.Party)+" OR provider = "+mark(f.Party)+")")
 	}
 	if f.Text != "" {
-		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Text) + "%"
+		like := db.Containing(f.Text)
 		conds = append(conds, `(resource_name LIKE `+mark(like)+` ESCAPE '\' OR number LIKE `+mark(like)+` ESCAPE '\' OR detail LIKE `+mark(like)+` ESCAPE '\')`)
 	}
 	where := ""

@@ -325,3 +325,9 @@ func Classify(err error) error {
 		"the store is unavailable and nothing was done; try again, and if it stays so ask the system administrator to check disk and database").
 		Because(err).Retry(5)
 }
+
+// Containing is the pattern of LIKE … ESCAPE '\' for values that contain text,
+// whatever characters it has.
+func Containing(text string) string { return "%" + likeEscapes.Replace(text) + "%" }
+
+var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
