@@ -31,6 +31,8 @@ const (
 	ActUpload   operation.Action = "catalog.workbook.preview"
 	ActSample   operation.Action = "catalog.sample.propose"
 	ActHead     operation.Action = "catalog.class.add"
+	// ActRows is the look at sample rows, through Door.Read: rows are data.
+	ActRows operation.Action = "catalog.resource.sample"
 )
 
 func targetOf(r *Resource, district string) operation.Target {

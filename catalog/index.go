@@ -23,7 +23,7 @@ const (
 )
 
 // SearchFacets are the facets that a catalog list counts. The values are keys of the lists, "body"
-// the body's name.
+// the id of the body.
 var SearchFacets = []string{"kind", "theme", "body", "region", "format", "sharing", "opening", "cycle", "grade", "quality", "state"}
 
 // SearchQuery asks one of the catalogs.
@@ -106,7 +106,7 @@ func (s *Service) documents(newest, inForce *Resource) []search.Document {
 		words = append(words, r.Tags...)
 		words = append(words, NameOf("theme", r.Theme).ZH)
 		d := search.Document{ID: id + ":" + r.ID, Title: r.Name, Summary: r.Summary, Text: strings.Join(words, "\n"), Data: row,
-			Facets: map[string][]string{"view": {string(view)}, "seen": seen, "kind": {string(r.Kind)}, "theme": {r.Theme}, "body": {r.BodyName},
+			Facets: map[string][]string{"view": {string(view)}, "seen": seen, "kind": {string(r.Kind)}, "theme": {r.Theme}, "body": {r.Body},
 				"region": {r.Region}, "format": {string(r.Format)}, "sharing": {string(r.Sharing)}, "opening": {string(r.Opening)},
 				"cycle": {string(r.Cycle)}, "grade": {}, "quality": {quality}, "state": {string(r.State)}},
 			Sort: map[string]int64{"updated": r.UpdatedAt.UnixMilli(), "published": r.PublishedAt.UnixMilli(), "grade": int64(r.Grade)}}

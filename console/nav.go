@@ -25,7 +25,8 @@ var entries = []struct {
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
 		{"overview", "overview.title", "/console/overview", "layout-dashboard", ""},
 	}},
-	{"", []entry{
+	{"catalog.group", []entry{
+		{"catalog", "catalog.title", "/console/catalog", "folders", ""},
 		{"batches", "intake.batches", "/console/batches", "upload", "intake.batch.view"},
 	}},
 	{"sharing.group", []entry{

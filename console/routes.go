@@ -19,4 +19,5 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.routesGrants(mux)
 	c.routesCases(mux)
 	c.routesUsage(mux)
+	c.routesCatalog(mux)
 }
