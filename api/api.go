@@ -36,6 +36,7 @@ import (
 
 // Deps is what the operations work with.
 type Deps struct {
+	City    errs.Text // the city's name
 	Brand   errs.Text // the platform's name
 	Version string
 	Door    *operation.Door

@@ -12,6 +12,7 @@ func (a *API) routes() {
 	a.registerIntake()
 	a.registerSharing()
 	a.registerProfile()
+	a.registerDocs()
 }
 
 // own says that a handler authenticates by itself.
