@@ -31,17 +31,18 @@ type globals struct {
 // commands is the command line. Each command lives in its own file.
 type commands struct {
 	globals
-	Version versionCmd `cmd:"" help:"Print the version."`
-	Profile profileCmd `cmd:"" help:"List, show and check city profiles."`
-	Serve   serveCmd   `cmd:"" help:"Run the platform."`
-	Admin   adminCmd   `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
-	Example exampleCmd `cmd:"" help:"Print a request against the running demo as a shell command."`
-	Demo    demoCmd    `cmd:"" help:"Build a believable city, once, and serve it."`
-	Clauses clausesCmd `cmd:"" help:"Print the register of articles."`
-	Intake  intakeCmd  `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
-	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log."`
-	Backup  backupCmd  `cmd:"" help:"Copy a whole platform into one file while it runs."`
-	Restore restoreCmd `cmd:"" help:"Build a data directory out of a backup and verify it."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Profile   profileCmd   `cmd:"" help:"List, show and check city profiles."`
+	Serve     serveCmd     `cmd:"" help:"Run the platform."`
+	Admin     adminCmd     `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
+	Example   exampleCmd   `cmd:"" help:"Print a request against the running demo as a shell command."`
+	Demo      demoCmd      `cmd:"" help:"Build a believable city, once, and serve it."`
+	Clauses   clausesCmd   `cmd:"" help:"Print the register of articles."`
+	Intake    intakeCmd    `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
+	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
+	Watermark watermarkCmd `cmd:"" help:"Say which release of the data service a file stems from."`
+	Backup    backupCmd    `cmd:"" help:"Copy a whole platform into one file while it runs."`
+	Restore   restoreCmd   `cmd:"" help:"Build a data directory out of a backup and verify it."`
 }
 
 type versionCmd struct{}
