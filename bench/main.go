@@ -49,6 +49,7 @@ var suites = []struct {
 	name string
 	run  func(ctx context.Context, env Env) ([]Row, error)
 }{
+	{"gateway", gatewayFigures},
 	{"audit", auditFigures},
 	{"warehouse", warehouseFigures},
 	{"intake", intakeFigures},

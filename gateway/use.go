@@ -420,3 +420,9 @@ func (k *keyedMutex) lock(key string) (unlock func()) {
 		k.mu.Unlock()
 	}
 }
+
+// Authorise tells whether a call would be admitted now, and by which plan. It
+// takes from the grant's rate and quota as the call itself would.
+func (s *Service) Authorise(ctx context.Context, call *Call, mode Mode) (*Plan, error) {
+	return s.plan(ctx, call, mode)
+}
