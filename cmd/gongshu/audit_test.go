@@ -5,14 +5,22 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gongshu/audit"
 	"gongshu/clause"
+	"gongshu/console"
+	"gongshu/identity"
 	"gongshu/internal/db"
+	"gongshu/internal/web"
+	"gongshu/ui"
 )
 
 // auditDir is a data directory with a log of some entries.
@@ -151,5 +159,67 @@ func TestAuditRefusals(t *testing.T) {
 	out := gongshu(t, 0, "audit", "keygen", "--data", empty, "--name", "fz-log")
 	if _, _, err := audit.ParseVerifiers(out); err != nil || strings.Count(out, "fz-log+") != 2 {
 		t.Errorf("keygen printed %q, %v", out, err)
+	}
+}
+
+// TestStoppedLogIsShown: while the log does not take entries every page says so and
+// reads answer 503; afterwards the line is gone.
+func TestStoppedLogIsShown(t *testing.T) {
+	clause.Covers(t, "FZM-29")
+	a, err := open(t.Context(), stores{Data: filepath.Join(t.TempDir(), "data"), City: "fuzhou"}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	steward := identity.Actor{Kind: identity.Person, ID: "u1", Login: "u1", Name: "某人", Body: "b1", BodyName: "某局", District: "350100", Level: "city",
+		Post: identity.Steward, Posts: []identity.Post{identity.Steward}}
+	pages := a.handler()
+	server := httptest.NewServer((&web.Site{ErrorPage: ui.ErrorPage}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.ServeHTTP(w, r.WithContext(console.WithActor(r.Context(), steward)))
+	})))
+	defer server.Close()
+	page := func() string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/console/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Language", "en")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatal(res.StatusCode, err)
+		}
+		return string(body)
+	}
+	const words = "The audit log cannot be written and the data service has stopped"
+	if strings.Contains(page(), words) {
+		t.Error("a sound log is shown as stopped")
+	}
+	rename := func(from, to string) {
+		if err := a.control.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("audit_entry", "audit_gone")
+	if _, err := a.log.Append(t.Context(), audit.Entry{Action: "test.read"}); web.Status(err) != 503 {
+		t.Errorf("a read while the log is stopped gives %v", err)
+	}
+	if !strings.Contains(page(), words) {
+		t.Error("no page says that the log is stopped")
+	}
+	rename("audit_gone", "audit_entry")
+	if _, err := a.log.Append(t.Context(), audit.Entry{Action: "test.read"}); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(page(), words) {
+		t.Error("the line stays although the log is back")
 	}
 }
