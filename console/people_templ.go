@@ -714,7 +714,7 @@ func holdingActions(v personView, h org.Holding) templ.Component {
 func holdingLine(ctx context.Context, v personView, h org.Holding) string {
 	switch h.State {
 	case org.Proposed:
-		return ui.T(ctx, "people.proposed_line", "Date", ui.Date(h.Since), "By", nameOr(v.proposers[h.ProposedBy], ui.T(ctx, "people.the_program")))
+		return ui.T(ctx, "people.proposed_line", "Date", ui.Date(h.Since), "By", nameOr(v.proposers[h.ProposedBy], ui.T(ctx, "people.the_program"))) + reasonTail(h.Reason)
 	case org.Ended:
 		return ui.T(ctx, "people.ended_line", "From", ui.Date(h.Since), "To", ui.Date(h.Until)) + reasonTail(h.Answer)
 	case org.Declined:

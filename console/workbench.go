@@ -46,6 +46,7 @@ type PanelRow struct {
 var todoSources = []func(*Console, context.Context, identity.Actor) ([]Todo, error){
 	(*Console).caseTodos,
 	(*Console).catalogTodos,
+	(*Console).peopleTodos,
 }
 
 // panelSources are asked for cards, one line an area; an area without anything
