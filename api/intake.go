@@ -129,11 +129,7 @@ func uploadOf(r *http.Request) (intake.Upload, error) {
 	if up.FileName == "" {
 		up.FileName = fileName(r)
 	}
-	declared, params, err := mime.ParseMediaType(r.Header.Get("X-Gongshu-Secrecy"))
-	if err == nil && declared == "declared" {
-		up.Secrecy = intake.Secrecy{Declared: true, Document: params["document"]}
-	}
-	up.Secrecy.Marked = declared == "marked"
+	up.Secrecy = intake.ParseSecrecy(r.Header.Get("X-Gongshu-Secrecy"))
 	if text := q.Get("mapping"); text != "" {
 		if err := json.Unmarshal([]byte(text), &up.Mapping); err != nil {
 			return up, errs.New(errs.Invalid, errs.T("mapping 不是 JSON 对象", "mapping is not a JSON object of strings")).In("mapping").Because(err)

@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gongshu/catalog"
 	"gongshu/internal/errs"
@@ -25,6 +27,25 @@ func checkSecrecy(s Secrecy) error {
 		return errs.New(errs.Invalid, errs.T("每一批数据须声明已经过保密审查、不含国家秘密和工作秘密", "every batch carries the declaration that it passed secrecy review and holds no state or work secret")).In("secrecy").By("FZM-31", "FZM-2")
 	}
 	return nil
+}
+
+// ParseSecrecy reads a declaration as headers and command lines carry it:
+// "declared", "declared; document=NUMBER" (the number as it is, quoted, or
+// percent-encoded), or "marked". Anything else declares nothing.
+func ParseSecrecy(text string) Secrecy {
+	word, rest, _ := strings.Cut(text, ";")
+	word = strings.ToLower(strings.TrimSpace(word))
+	s := Secrecy{Declared: word == "declared", Marked: word == "marked"}
+	if name, value, ok := strings.Cut(rest, "="); ok && strings.TrimSpace(name) == "document" {
+		s.Document = strings.Trim(strings.TrimSpace(value), `"`)
+		if plain, err := url.PathUnescape(s.Document); err == nil {
+			s.Document = plain
+		}
+		if !utf8.ValidString(s.Document) || len(s.Document) > 300 {
+			s.Document = ""
+		}
+	}
+	return s
 }
 
 // A mark of secrecy as documents bear it: the grade with a star and maybe a term

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -95,10 +94,9 @@ func (c intakeCmd) embedded(ctx context.Context) (intake.Receipt, error) {
 		return none, err
 	}
 	defer a.close()
-	declared, params, _ := mime.ParseMediaType(c.Secrecy)
 	up := intake.Upload{Resource: catalog.ParseCode(c.Resource), Mode: warehouse.Mode(c.Mode), Channel: c.Channel, Corrects: c.Corrects, FileName: filepath.Base(c.File),
 		RequestKey: c.Key, Source: intake.Command, Mapping: c.Map, HeaderRow: max(c.HeaderRow, 0), NoHeader: c.HeaderRow == 0,
-		Secrecy: intake.Secrecy{Declared: declared == "declared", Marked: declared == "marked", Document: params["document"]},
+		Secrecy: intake.ParseSecrecy(c.Secrecy),
 		Layout:  tabular.Layout{Encoding: tabular.Encoding(c.Encoding), Delimiter: strings.Replace(c.Delimiter, "tab", "\t", 1), Decimal: c.Decimal, Sheet: c.Sheet, Records: c.Records}}
 	who := identity.System("command")
 	if host, err := os.Hostname(); err == nil {
