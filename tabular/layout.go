@@ -224,6 +224,8 @@ func (l *Layout) shape(g *grid, merges []merge, expect []string) {
 	}
 	var header [][]string
 	width := 0
+	wider := map[int]int{} // rows of data by the width they use
+	rowsOfData := 0
 	l.Preamble = nil
 	top := l.DataFrom
 	if l.HeaderFrom > 0 {
@@ -240,15 +242,39 @@ func (l *Layout) shape(g *grid, merges []merge, expect []string) {
 			_, w := filled(g.rows[i])
 			width = max(width, w)
 		case n >= l.DataFrom:
-			_, w := filled(g.rows[i])
-			if used, _ := filled(g.rows[i]); used*2 >= width || l.HeaderFrom == 0 {
-				width = max(width, w)
+			used, w := filled(g.rows[i])
+			if used > 0 {
+				rowsOfData++
+				if used*2 >= width || l.HeaderFrom == 0 {
+					wider[w]++
+				}
 			}
+		}
+	}
+	// Columns beyond the header are columns when a good part of the rows fills
+	// them; a single longer row is a broken row, not a wider table.
+	reach := 0
+	for w := len(g.widest()); w > width; w-- {
+		reach += wider[w]
+		if l.HeaderFrom == 0 && reach*2 >= rowsOfData || l.HeaderFrom > 0 && reach > 1 && reach*5 >= rowsOfData {
+			width = w
+			break
 		}
 	}
 	if l.Columns == nil {
 		l.Columns = columnNames(header, width)
 	}
+}
+
+// widest is the row with the most cells.
+func (g *grid) widest() []string {
+	var out []string
+	for _, r := range g.rows {
+		if len(r) > len(out) {
+			out = r
+		}
+	}
+	return out
 }
 
 func nonEmpty(r []string) []string {
@@ -541,11 +567,27 @@ func dataLike(r []string, below []columnKind) bool {
 	return values*3 >= places
 }
 
-// joined is the text of stacked header rows by column, top to bottom.
+// joined is the text of stacked header rows by column, top to bottom. A group's
+// name that stands over its first column only (a merged cell as CSV has it)
+// counts for the columns of the group: those that have a name below and none of
+// their own.
 func joined(header [][]string) []string {
 	var names []string
-	for _, r := range header {
+	for i, r := range header {
+		group := ""
 		for c, cell := range r {
+			below := ""
+			if i+1 < len(header) && c < len(header[i+1]) {
+				below = strings.TrimSpace(header[i+1][c])
+			}
+			switch {
+			case below == "":
+				group = ""
+			case strings.TrimSpace(cell) != "":
+				group = cell
+			default:
+				cell = group
+			}
 			for len(names) <= c {
 				names = append(names, "")
 			}
