@@ -20,7 +20,7 @@ import (
 // deliveries are the days of the story on which a resource of a cycle is sent
 // again after its first load.
 var deliveries = map[string][]int{
-	"daily": {40, 70, 100, 130, 160, 185, 199}, "weekly": {45, 75, 105, 135, 165, 194}, "monthly": {50, 80, 110, 140, 170, 198},
+	"daily": {40, 70, 100, 130, 160, 185, 200}, "weekly": {45, 75, 105, 135, 165, 197}, "monthly": {50, 80, 110, 140, 170, 198},
 	"quarterly": {95, 185}, "half_yearly": {150},
 }
 
