@@ -312,7 +312,7 @@ func datasetFiles(v *datasetView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Table(ui.TableInfo{
-				Caption: ui.T(ctx, "dataset.files"),
+				ID: "files-table", Caption: ui.T(ctx, "dataset.files"),
 				Columns: []ui.Column{{Title: ui.T(ctx, "dataset.format"), Main: true}, {Title: ui.T(ctx, "dataset.size"), Align: ui.End, Fit: true}, {Title: "SHA-256", Minor: true}, {Fit: true}},
 				Rows:    v.fileRows(ctx),
 			}).Render(ctx, templ_7745c5c3_Buffer)
@@ -362,7 +362,7 @@ func datasetPreview(v *datasetView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "dataset.preview"), Columns: v.previewColumns(), Rows: v.previewRows(), Scroll: true, Compact: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Table(ui.TableInfo{ID: "preview-table", Caption: ui.T(ctx, "dataset.preview"), Columns: v.previewColumns(), Rows: v.previewRows(), Scroll: true, Compact: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -409,7 +409,7 @@ func datasetItems(v *datasetView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "dataset.items"), Columns: v.itemColumns(ctx), Rows: v.itemRows(ctx)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Table(ui.TableInfo{ID: "items-table", Caption: ui.T(ctx, "dataset.items"), Columns: v.itemColumns(ctx), Rows: v.itemRows(ctx)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -535,7 +535,7 @@ func datasetVersions(v *datasetView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Table(ui.TableInfo{
-				Caption: ui.T(ctx, "dataset.versions"),
+				ID: "versions-table", Caption: ui.T(ctx, "dataset.versions"),
 				Columns: []ui.Column{{Title: ui.T(ctx, "dataset.version"), Main: true}, {Title: ui.T(ctx, "dataset.published_at")}, {Title: ui.T(ctx, "dataset.rows"), Align: ui.End}, {Title: ui.T(ctx, "dataset.files")}},
 				Rows:    v.versionRows(ctx),
 			}).Render(ctx, templ_7745c5c3_Buffer)
@@ -958,13 +958,57 @@ func punctuality(v *datasetView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else if v.Late {
-			templ_7745c5c3_Err = ui.Badge(ui.BadgeInfo{Tone: ui.Warn, Text: ui.T(ctx, "dataset.late_since", "Date", ui.Date(v.Due)), Icon: "alert-triangle"}).Render(ctx, templ_7745c5c3_Buffer)
+		} else {
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 43, "<span class=\"gs-sub\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else {
-			templ_7745c5c3_Err = ui.Badge(ui.BadgeInfo{Tone: ui.Good, Text: ui.T(ctx, "dataset.due_by", "Date", ui.Date(v.Due)), Icon: "check"}).Render(ctx, templ_7745c5c3_Buffer)
+			if v.Late {
+				templ_7745c5c3_Err = ui.Badge(ui.BadgeInfo{Tone: ui.Warn, Text: ui.T(ctx, "dataset.late"), Icon: "alert-triangle"}).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, " <small>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				var templ_7745c5c3_Var43 string
+				templ_7745c5c3_Var43, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "dataset.late_since", "Date", ui.Date(v.Due)))
+				if templ_7745c5c3_Err != nil {
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `dataset.templ`, Line: 153, Col: 68}
+				}
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var43))
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 45, "</small>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+			} else {
+				templ_7745c5c3_Err = ui.Badge(ui.BadgeInfo{Tone: ui.Good, Text: ui.T(ctx, "dataset.on_time"), Icon: "check"}).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 46, " <small>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				var templ_7745c5c3_Var44 string
+				templ_7745c5c3_Var44, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "dataset.due_by", "Date", ui.Date(v.Due)))
+				if templ_7745c5c3_Err != nil {
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `dataset.templ`, Line: 156, Col: 64}
+				}
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var44))
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 47, "</small>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "</span>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
