@@ -24,6 +24,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
 	"gongshu/internal/web"
+	"gongshu/opendata"
 	"gongshu/operation"
 	"gongshu/org"
 	"gongshu/profile"
@@ -53,6 +54,7 @@ type Deps struct {
 	Sharing   *sharing.Service
 	Audit     *audit.Log
 	Jobs      *jobs.Queue
+	Opendata  *opendata.Service
 
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // slog.Default() where nil

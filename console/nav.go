@@ -36,6 +36,9 @@ var entries = []struct {
 		{"cases", "case.title", "/console/cases", "folders", "casework.case.list"},
 		{"usage", "usage.title", "/console/usage", "activity", "gateway.usage.read"},
 	}},
+	{"opendata.group", []entry{
+		{"opening", "opendata.title", "/console/opening", "world", "opendata.dataset.list"},
+	}},
 	{"console.group_people", []entry{
 		{"bodies", "org.bodies", "/console/bodies", "building", "org.body.read"},
 		{"people", "people.people", "/console/people", "users", "org.person.read"},

@@ -6,6 +6,7 @@ import "net/http"
 func (c *Console) routes(mux *http.ServeMux) {
 	c.routesShell(mux)
 	c.routesAccount(mux)
+	c.routesOpening(mux)
 	c.routesPeople(mux)
 	c.routesPosts(mux)
 	c.routesBodies(mux)

@@ -193,6 +193,7 @@ const (
 	ActPublish  operation.Action = "opendata.dataset.publish"
 	ActWithdraw operation.Action = "opendata.dataset.withdraw"
 	ActVersion  operation.Action = "opendata.dataset.version"
+	ActList     operation.Action = "opendata.dataset.list"
 )
 
 // The kinds of job.

@@ -52,7 +52,7 @@ func (a *app) handler() http.Handler {
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
 		Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
 		Profile: a.profile, Identity: a.identity, Warehouse: a.warehouse, Quality: a.quality, Intake: a.intake, Gateway: a.gateway, Agreement: a.agreement, Sharing: a.sharing, Audit: a.log,
-		Jobs: a.jobs, Notices: a.notices,
+		Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices,
 	}))
 	mux.Handle(ui.StaticPath, ui.Assets())
 	mux.Handle("/api/", api.New(api.Deps{
