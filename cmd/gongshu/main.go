@@ -41,6 +41,8 @@ type commands struct {
 	Intake    intakeCmd    `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
 	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
 	Watermark watermarkCmd `cmd:"" help:"Say which release of the data service a file stems from."`
+	Warehouse warehouseCmd `cmd:"" help:"Rebuild a resource's rows from its raw batches; digests."`
+	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
 	Backup    backupCmd    `cmd:"" help:"Copy a whole platform into one file while it runs."`
 	Restore   restoreCmd   `cmd:"" help:"Build a data directory out of a backup and verify it."`
 }

@@ -33,9 +33,10 @@ func (a *app) openPortal(ctx context.Context) (err error) {
 // it can stand on the internet while population data does not.
 func openPortalNode(ctx context.Context, s stores, now func() time.Time) (a *app, err error) {
 	a = &app{stores: s, now: now, logger: slog.Default()}
+	opened := a // a return of nil, err sets a
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, opened.close())
 		}
 	}()
 	if s.City == "" {
