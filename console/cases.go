@@ -39,7 +39,38 @@ func (c *Console) casesPage(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
+	if r.URL.Query().Get("format") == "csv" {
+		c.casesCSV(w, r, list)
+		return
+	}
 	ui.Render(w, r, casesPage(list, c.caseRows(ctx, cal, found), total))
+}
+
+func (c *Console) casesCSV(w http.ResponseWriter, r *http.Request, list ui.List) {
+	ctx := r.Context()
+	f := casework.Filter{State: list.Get("state"), Outcome: list.Get("outcome"), Text: list.Q, ByDue: list.Sort == "due", Limit: 200}
+	rows := [][]string{{ui.T(ctx, "sharing.number"), ui.T(ctx, "case.case"), ui.T(ctx, "case.step"), ui.T(ctx, "sharing.state"), ui.T(ctx, "case.opened"), ui.T(ctx, "case.clock_due")}}
+	for {
+		page, total, err := c.Cases.Cases(ctx, actor(r), f)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		for _, cs := range page {
+			step, state := "", cs.State
+			if s, _, ok := cs.Procedure.Step(cs.Step); ok && state != casework.StateClosed {
+				step = wordsOf(ctx, s.Name)
+			} else {
+				state = cs.Outcome
+			}
+			rows = append(rows, []string{cs.Number, cs.Title, step, ui.StateWords(ctx, "case", state), cs.ReceivedOn.String(), cs.DueOn})
+		}
+		f.Offset += len(page)
+		if len(page) == 0 || f.Offset >= total || f.Offset >= 50000 {
+			break
+		}
+	}
+	sendCSV(w, "cases.csv", rows)
 }
 
 func (c *Console) caseRows(ctx context.Context, cal *workday.Calendar, list []casework.Case) []ui.Row {

@@ -69,6 +69,7 @@ func casesPage(list ui.List, rows []ui.Row, total int) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "case.title"), List: &list, Total: total, Search: ui.T(ctx, "case.search"), Filters: caseFilters(ctx),
+					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: list.With("format", "csv")}},
 					Columns: []ui.Column{{Title: ui.T(ctx, "case.case"), Main: true}, {Title: ui.T(ctx, "case.step")}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Key: "due", Title: ui.T(ctx, "case.due"), Sort: true}, {Key: "opened", Title: ui.T(ctx, "case.opened"), Sort: true, Fit: true}},
 					Rows:    rows,
 					Empty:   ui.EmptyInfo{Icon: "inbox", Title: ui.T(ctx, "case.empty"), Text: ui.T(ctx, "case.empty_text"), Action: ui.Action{Label: ui.T(ctx, "sharing.requests"), Href: "/console/requests"}}}).Render(ctx, templ_7745c5c3_Buffer)
@@ -168,7 +169,7 @@ func casePage(v caseView) templ.Component {
 					var templ_7745c5c3_Var7 string
 					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(clockNote(ctx, v.file.Case))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `cases.templ`, Line: 30, Col: 57}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `cases.templ`, Line: 31, Col: 57}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 					if templ_7745c5c3_Err != nil {
@@ -394,7 +395,7 @@ func caseAside(v caseView) templ.Component {
 				var templ_7745c5c3_Var16 string
 				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(v.file.Case.Reason)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `cases.templ`, Line: 64, Col: 26}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `cases.templ`, Line: 65, Col: 26}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 				if templ_7745c5c3_Err != nil {

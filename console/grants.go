@@ -41,6 +41,10 @@ func (c *Console) grantsPage(w http.ResponseWriter, r *http.Request) {
 	case "provider":
 		f.Provider = a.Body
 	}
+	if r.URL.Query().Get("format") == "csv" {
+		c.grantsCSV(w, r, f)
+		return
+	}
 	grants, err := c.Sharing.Grants(ctx, a, f)
 	if err != nil {
 		web.Fail(w, r, err)
@@ -51,6 +55,29 @@ func (c *Console) grantsPage(w http.ResponseWriter, r *http.Request) {
 		next = list.With("after", grants[len(grants)-1].ID)
 	}
 	ui.Render(w, r, grantsPage(list, c.grantRows(ctx, grants), next))
+}
+
+func (c *Console) grantsCSV(w http.ResponseWriter, r *http.Request, f gateway.Filter) {
+	ctx := r.Context()
+	f.After, f.Limit = "", 500
+	rows := [][]string{{ui.T(ctx, "sharing.number"), ui.T(ctx, "sharing.resource"), ui.T(ctx, "sharing.code"), ui.T(ctx, "sharing.consumer"), ui.T(ctx, "sharing.provider"), ui.T(ctx, "sharing.mode"), ui.T(ctx, "sharing.purpose"), ui.T(ctx, "sharing.approver"), ui.T(ctx, "sharing.state"), ui.T(ctx, "sharing.end_date")}}
+	for len(rows) <= 50000 {
+		page, err := c.Sharing.Grants(ctx, actor(r), f)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		for i := range page {
+			g := &page[i]
+			rows = append(rows, []string{g.CaseNo, g.ResourceName, g.Resource, c.bodyName(ctx, g.Client), g.ProviderName, wordsOf(ctx, profile.ModeTerm(string(g.Mode))),
+				strings.Join(g.Purposes, ui.T(ctx, "sharing.comma")), g.Approver, ui.StateWords(ctx, "grant", string(g.State(c.Now()))), lastDay(ctx, g.Expires)})
+		}
+		if len(page) < f.Limit {
+			break
+		}
+		f.After = page[len(page)-1].ID
+	}
+	sendCSV(w, "grants.csv", rows)
 }
 
 func grantFilters(ctx context.Context) []ui.Filter {

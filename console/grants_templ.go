@@ -70,7 +70,7 @@ func grantsPage(list ui.List, rows []ui.Row, next string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "sharing.grants"), List: &list, Total: len(rows), LowTotal: next != "", Filters: grantFilters(ctx),
+				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "sharing.grants"), List: &list, Total: len(rows), LowTotal: next != "", Filters: grantFilters(ctx), Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: list.With("format", "csv")}},
 					Columns: []ui.Column{{Title: ui.T(ctx, "sharing.resource"), Main: true}, {Title: ui.T(ctx, "sharing.sides")}, {Title: ui.T(ctx, "sharing.mode"), Fit: true}, {Title: ui.T(ctx, "sharing.items"), Align: ui.End, Fit: true}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Title: ui.T(ctx, "sharing.end_date"), Fit: true}},
 					Rows:    rows,
 					Empty:   ui.EmptyInfo{Icon: "key", Title: ui.T(ctx, "sharing.no_grants"), Text: ui.T(ctx, "sharing.no_grants_text"), Action: ui.Action{Label: ui.T(ctx, "sharing.to_catalog"), Href: "/console/catalog"}}}).Render(ctx, templ_7745c5c3_Buffer)

@@ -104,8 +104,11 @@ func nationNote(ctx context.Context, l profile.Line) string {
 		text += " " + unit
 	}
 	key := "profile.nation"
-	if l.NationUnverified {
+	switch {
+	case l.NationUnverified:
 		key = "profile.nation_unverified"
+	case l.NationStricter:
+		key = "profile.nation_stricter"
 	}
 	return ui.T(ctx, key, "Source", l.Nation.Source, "Value", text)
 }

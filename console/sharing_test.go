@@ -193,6 +193,11 @@ func TestRequestInTheConsole(t *testing.T) {
 	if status, body := d.get(buyer, "zh-CN", "/console/requests?format=csv"); status != http.StatusOK || !strings.HasPrefix(body, "\ufeff申请编号") || !strings.Contains(body, number) {
 		t.Errorf("export: %d %.60q", status, body)
 	}
+	for path, want := range map[string]string{"/console/cases?format=csv": number, "/console/grants?format=csv": "户籍人口基本信息"} {
+		if status, body := d.get(owner, "zh-CN", path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.80q", path, status, body)
+		}
+	}
 	stranger := catalogtest.Actor(sharingtest.Centre, identity.Steward)
 	for _, path := range []string{at, grant, "/console/agreements/XY-" + number + "-1"} {
 		if status, body := d.get(stranger, "zh-CN", path); status != http.StatusForbidden || strings.Contains(body, "登记一科") {

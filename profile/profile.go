@@ -206,6 +206,9 @@ type Line struct {
 	NationText       Words
 	Nation           Provenance
 	NationUnverified bool
+	// NationStricter is set when the nation's rule binds harder than the city's
+	// and does not apply only because the city has not switched that on.
+	NationStricter bool
 }
 
 // Lines lists every key of the schema with its effective value on the date of t,
@@ -219,6 +222,7 @@ func (p *Profile) Lines(t time.Time) []Line {
 			n, ok := layer.values[e.name]
 			if ok && (r.provenance.Layer != layer.name) {
 				l.Nation, l.NationText, l.NationUnverified = n.provenance, e.text(n.value), n.unverified
+				l.NationStricter = !n.unverified && e.stricter != nil && r.value != nil && inForce(n.provenance, t) && e.stricter(n.value, r.value)
 				break
 			}
 		}

@@ -242,6 +242,28 @@ func TestFaultsNameTheirLine(t *testing.T) {
 	}
 }
 
+func TestListingSaysWhereTheNationIsStricter(t *testing.T) {
+	find := func(city, key string) Line {
+		for _, l := range load(t, city).Lines(after) {
+			if l.Key == key {
+				return l
+			}
+		}
+		t.Fatalf("%s does not list %s", city, key)
+		return Line{}
+	}
+	const days = "sharing.conditional.answer_days"
+	if l := find("fuzhou", days); !l.NationStricter || l.NationText.ZH != "10" || l.Text.ZH != "20" {
+		t.Errorf("fuzhou: %+v", l)
+	}
+	if l := find("longyan", days); l.NationStricter || l.NationText.ZH != "10" {
+		t.Errorf("longyan's five days are the stricter: %+v", l)
+	}
+	if l := find("longyan", "quality.feedback.answer_days"); !l.NationUnverified || l.NationStricter {
+		t.Errorf("background knowledge is never stricter law: %+v", l)
+	}
+}
+
 func TestVersionFollowsContent(t *testing.T) {
 	p, err := edited(t, "{value: 20, clause: FZM-17}", "{value: 19, clause: FZM-17}")
 	if err != nil {

@@ -271,6 +271,19 @@ func TestLongyanFiveDaysAndTheDataCentre(t *testing.T) {
 	}
 }
 
+// A county's data is decided by the county's own authority where the city says
+// so; elsewhere by the city's. The test city's provider stands in 350100.
+func TestWhoseAuthorityDecides(t *testing.T) {
+	clause.Covers(t, "LY-12", "FZM-17")
+	for city, want := range map[string]string{"longyan": "350100", "foshan": "440600", "quanzhou": "350500"} {
+		w := open(t, dbtest.SQLite(t), city)
+		w.apply(t, w.form())
+		if w.AskedFor != want {
+			t.Errorf("%s asks for the authority of %s, want %s", city, w.AskedFor, want)
+		}
+	}
+}
+
 func TestQuanzhouByTheNationsDays(t *testing.T) {
 	clause.Covers(t, "QZ-3.1.5")
 	w := open(t, dbtest.SQLite(t), "quanzhou")

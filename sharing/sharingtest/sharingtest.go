@@ -36,6 +36,7 @@ type World struct {
 	Gateway             *gateway.Service
 	Profile             *profile.Profile
 	Residents, Licences *catalog.Resource
+	AskedFor            string // division whose authority was asked for last
 }
 
 // Open makes the city on a migrated store, at ten in the morning of 18 September 2026.
@@ -93,9 +94,12 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 			}
 			return org.Body{}, errs.New(errs.NotFound, errs.T("没有这个单位", "no such body"))
 		},
-		AuthorityFor: func(context.Context, string) (org.Body, error) { return bodies[catalogtest.Authority.ID], nil },
-		Operator:     func(context.Context) (org.Body, error) { return bodies[Centre.ID], nil },
-		Now:          now}); err != nil {
+		AuthorityFor: func(_ context.Context, district string) (org.Body, error) {
+			w.AskedFor = district
+			return bodies[catalogtest.Authority.ID], nil
+		},
+		Operator: func(context.Context) (org.Body, error) { return bodies[Centre.ID], nil },
+		Now:      now}); err != nil {
 		t.Fatal(err)
 	}
 	w.On(t, "2026-09-18")
