@@ -53,7 +53,7 @@ func (c intakeCmd) Run(ctx context.Context, g *globals) error {
 	if c.Server != "" {
 		receipt, err = c.remote(ctx)
 	} else {
-		receipt, err = c.embedded(ctx)
+		receipt, err = c.embedded(ctx, g.Lang)
 	}
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func printReceipt(g *globals, r intake.Receipt) error {
 	return nil
 }
 
-func (c intakeCmd) embedded(ctx context.Context) (intake.Receipt, error) {
+func (c intakeCmd) embedded(ctx context.Context, lang string) (intake.Receipt, error) {
 	none := intake.Receipt{}
 	f, err := os.Open(c.File)
 	if err != nil {
@@ -114,7 +114,7 @@ func (c intakeCmd) embedded(ctx context.Context) (intake.Receipt, error) {
 		if err != nil {
 			return none, errs.Newf(errs.Invalid, "无法写入 %s", "cannot write %s", c.Problems).In("--problems").Because(err)
 		}
-		_, _, write, err := a.intake.ProblemFile(ctx, who, b.ID, "", false, "zh")
+		_, _, write, err := a.intake.ProblemFile(ctx, who, b.ID, formatOf(c.Problems), false, lang)
 		if err == nil {
 			err = write(ctx, out)
 		}
@@ -169,11 +169,7 @@ func (c intakeCmd) remote(ctx context.Context) (intake.Receipt, error) {
 		return receipt, err
 	}
 	if c.Problems != "" && receipt.Rejected > 0 {
-		ext := strings.TrimPrefix(filepath.Ext(c.Problems), ".")
-		if ext != "xlsx" && ext != "ndjson" && ext != "json" {
-			ext = "csv"
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+receipt.Problems+"?format="+ext, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+receipt.Problems+"?format="+string(formatOf(c.Problems)), nil)
 		if err != nil {
 			return receipt, err
 		}
@@ -188,6 +184,15 @@ func (c intakeCmd) remote(ctx context.Context) (intake.Receipt, error) {
 		return receipt, err
 	}
 	return receipt, nil
+}
+
+// formatOf is the format that a file's ending asks for; CSV by default.
+func formatOf(file string) tabular.Format {
+	switch f := tabular.Format(strings.TrimPrefix(filepath.Ext(file), ".")); f {
+	case tabular.XLSX, tabular.NDJSON, tabular.JSON:
+		return f
+	}
+	return tabular.CSV
 }
 
 // call sends a request with the key and reads the answer into a receipt or a
