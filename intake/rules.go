@@ -181,7 +181,7 @@ func mapping(r *catalog.Resource, columns []string, given map[string]string, key
 	if len(missing) > 0 || found == 0 {
 		e := errs.Newf(errs.Invalid, "文件的列与目录对不上：文件有 %[1]s；目录要 %[2]s", "the file's columns do not match the catalog: it has %[1]s; the catalog asks for %[2]s",
 			list(columns), list(itemNames(r))).In("columns").By("FZM-12")
-		return nil, nil, e.With(missing...)
+		return out, nil, e.With(missing...) // what was found helps whoever mends it
 	}
 	var ignored []string
 	for i, c := range columns {
