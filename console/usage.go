@@ -39,7 +39,7 @@ type usageView struct {
 	grant  *gateway.Grant
 }
 
-const usagePer, maxUsageCSV = 50, 50_000
+const usagePer, maxUsageCSV = 20, 50_000
 
 // usageFilter reads the filter of an address; days are the city's, both inclusive.
 func usageFilter(list ui.List) (gateway.UsageFilter, error) {

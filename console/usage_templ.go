@@ -277,7 +277,7 @@ func usagePage(v usageView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "usage.feed"), Icon: "api", Clause: "LY-24 QZ-3.1.8", Lead: ui.T(ctx, "usage.feed_lead")}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "usage.feed"), Icon: "api", Clause: "LY-24 QZ-3.1.8", Lead: ui.T(ctx, "usage.feed_lead"), Actions: []ui.Action{{Label: ui.T(ctx, "usage.explorer"), Href: "/api/docs", Icon: "external-link"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
