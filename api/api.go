@@ -99,6 +99,14 @@ func (a *API) open() {
 	a.huma = humago.New(a.mux, config)
 }
 
+// Document gives the OpenAPI description of what New with the same deps answers.
+func Document(deps Deps) ([]byte, error) {
+	a := &API{Deps: deps, mux: http.NewServeMux()}
+	a.open()
+	a.routes()
+	return a.huma.OpenAPI().MarshalJSON()
+}
+
 type actorKey struct{}
 
 // actorOf gives who calls: an API client, a person of the console, or a visitor.

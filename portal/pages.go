@@ -50,7 +50,7 @@ func (p *Portal) citing(ids []string) string { return ui.OwnClauses(p.Profile.ID
 func (p *Portal) about(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	authority := profile.AuthorityFull.Of(p.Profile).V
-	ui.Render(w, r, aboutPage(p.City.In(web.Lang(ctx)), ui.Pick(ctx, authority.ZH, authority.EN), p.citing([]string{"FZM-21", "FZO-3", "LY-16"}), p.openingTypes(ctx)))
+	ui.Render(w, r, aboutPage(p.City.In(web.Lang(ctx)), ui.Pick(ctx, authority.ZH, authority.EN), p.citing([]string{"FZM-21", "FZO-3", "LY-16"}), p.openingTypes(ctx), p.Console != ""))
 }
 
 // openingType is one of the city's kinds of opening, in its own words.

@@ -28,6 +28,8 @@ type Deps struct {
 	Profile *profile.Profile // the city's rules
 	// Console is the address of the officials' face, "" where this node has none.
 	Console string
+	// OpenAPI gives the API's description as JSON; nil where this node has no API.
+	OpenAPI func() ([]byte, error)
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 	Notices func(ctx context.Context) []ui.Notice
@@ -66,11 +68,22 @@ func (p *Portal) routes(mux *http.ServeMux) {
 	p.routesHome(mux)
 	p.routesDatasets(mux)
 	p.routesPages(mux)
+	p.routesOpenAPI(mux)
 }
 
 // visitor is who a portal request comes from.
 func visitor(r *http.Request) identity.Actor {
 	return identity.Visitor(web.Addr(r), web.Lang(r.Context()))
+}
+
+// basis is what the site rests on. The log's checkpoint is with the officials'
+// face: a node of the portal role alone has no log.
+func (p *Portal) basis(ctx context.Context) []ui.NavItem {
+	items := []ui.NavItem{{Label: ui.T(ctx, "portal.rules"), Href: "/rules"}}
+	if p.Console != "" {
+		items = append(items, ui.NavItem{Label: ui.T(ctx, "portal.audit"), Href: "/audit/checkpoint"})
+	}
+	return items
 }
 
 func (p *Portal) frame(r *http.Request) *ui.Frame {
@@ -96,10 +109,7 @@ func (p *Portal) frame(r *http.Request) *ui.Frame {
 				{Label: ui.T(ctx, "portal.conduct"), Href: "/conduct"},
 				{Label: ui.T(ctx, "portal.accessibility"), Href: "/accessibility"},
 			}},
-			{Title: ui.T(ctx, "portal.foot_rules"), Items: []ui.NavItem{
-				{Label: ui.T(ctx, "portal.rules"), Href: "/rules"},
-				{Label: ui.T(ctx, "portal.audit"), Href: "/audit/checkpoint"},
-			}},
+			{Title: ui.T(ctx, "portal.foot_rules"), Items: p.basis(ctx)},
 		},
 	}
 	if p.Profile != nil {

@@ -53,10 +53,12 @@ func (a *app) portalHandler() http.Handler {
 	city, platform := profile.CityName.Of(a.profile).V, profile.OpenPlatform.Of(a.profile).V
 	mux := http.NewServeMux()
 	mux.Handle(ui.StaticPath, ui.Assets())
-	mux.Handle("/api/", api.New(api.Deps{Brand: errs.T(platform.ZH, platform.EN), Version: version, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger}))
+	systems := api.Deps{Brand: errs.T(platform.ZH, platform.EN), Version: version, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger}
+	mux.Handle("/api/", api.New(systems))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
 		Profile: a.profile, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
+		OpenAPI: func() ([]byte, error) { return api.Document(systems) },
 	}))
 	return mux
 }

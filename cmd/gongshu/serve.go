@@ -55,14 +55,16 @@ func (a *app) handler() http.Handler {
 		Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices,
 	}))
 	mux.Handle(ui.StaticPath, ui.Assets())
-	mux.Handle("/api/", api.New(api.Deps{
+	systems := api.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
 		Door: a.door, Clients: a.identity, Gateway: a.gateway, Sharing: a.sharing, Profile: a.profile, Intake: a.intake, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
-	}))
+	}
+	mux.Handle("/api/", api.New(systems))
 	mux.Handle("/audit/", api.Proofs(a.log))
 	mux.Handle("/", portal.New(portal.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
 		Profile: a.profile, Open: a.open, Datasets: a.datasets, Console: "/console/", Now: a.now, Log: a.logger,
+		OpenAPI: func() ([]byte, error) { return api.Document(systems) },
 	}))
 	return mux
 }

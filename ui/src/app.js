@@ -134,6 +134,52 @@ function drop(zone) {
   });
 }
 
+// Trying the API: the form's fields become path, query, headers and body of a
+// request of this page; the answer is shown as text.
+for (const form of document.querySelectorAll("form[data-try]")) {
+  form.hidden = false;
+  form.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const status = form.querySelector("[data-try-status]");
+    const answer = form.querySelector("[data-try-answer]");
+    let path = form.dataset.path;
+    const query = new URLSearchParams();
+    const headers = { Accept: "application/json" };
+    for (const input of form.querySelectorAll("input[name]")) {
+      const value = input.value.trim();
+      if (path.includes(`{${input.name}}`)) path = path.replace(`{${input.name}}`, encodeURIComponent(value.replaceAll("/", "-")));
+      else if (!value) continue;
+      else if (/^(x-|idempotency|prefer)/i.test(input.name)) headers[input.name] = /^[ -~]*$/.test(value) ? value : encodeURIComponent(value);
+      else for (const one of value.split("\n")) query.append(input.name, one);
+    }
+    const key = document.getElementById("api-key").value.trim();
+    if (key) headers.Authorization = `Bearer ${key}`;
+    const area = form.querySelector("textarea");
+    if (area) headers["Content-Type"] = "application/json";
+    const text = query.toString();
+    const started = performance.now();
+    status.textContent = "…";
+    try {
+      const response = await fetch(path + (text ? `?${text}` : ""), { method: form.dataset.method, headers, body: area ? area.value : undefined, credentials: "omit" });
+      const raw = await response.text();
+      status.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${raw.length}`;
+      try {
+        answer.textContent = JSON.stringify(JSON.parse(raw), null, 2).slice(0, 20000);
+      } catch {
+        answer.textContent = raw.slice(0, 20000);
+      }
+    } catch (error) {
+      status.textContent = String(error);
+      answer.textContent = "";
+    }
+    answer.hidden = !answer.textContent;
+  });
+}
+if (location.hash.startsWith("#op-")) {
+  const op = document.getElementById(location.hash.slice(1));
+  if (op) op.open = true;
+}
+
 // On a narrow screen the results come first: filters are folded until wanted.
 if (innerWidth < 1080) for (const box of document.querySelectorAll("details[data-fold]")) box.open = false;
 
