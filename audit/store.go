@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gongshu/internal/db"
@@ -59,22 +60,45 @@ func newWriter(d *db.DB) writer {
 }
 
 // pgWriter sends a batch as one statement, which is its own transaction: one
-// round trip and one flush of the write-ahead log.
-type pgWriter struct{ pool *pgxpool.Pool }
+// round trip and one flush of the write-ahead log. Its connection is its own, out of
+// the pool, so that it never waits behind the reads that wait for it.
+type pgWriter struct {
+	pool *pgxpool.Pool
+	conn *pgx.Conn
+}
 
 func (w *pgWriter) write(leaves [][]byte, contents []string) (first int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	err = w.pool.QueryRow(ctx, `
+	if w.conn == nil {
+		taken, err := w.pool.Acquire(ctx)
+		if err != nil {
+			return 0, db.Classify(err)
+		}
+		w.conn = taken.Hijack()
+	}
+	err = w.conn.QueryRow(ctx, `
 		WITH head AS (UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size - $1 AS first),
 		added AS (INSERT INTO audit_entry (seq, leaf, content)
 			SELECT head.first + e.n - 1, e.leaf, e.content
 			FROM head, unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS e (leaf, content, n))
 		SELECT first FROM head`, int64(len(leaves)), leaves, contents).Scan(&first)
+	if err != nil {
+		w.close() // whatever its state, the next batch begins on a new one
+	}
 	return first, db.Classify(err)
 }
 
-func (w *pgWriter) close() error { return nil }
+func (w *pgWriter) close() error {
+	if w.conn == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := w.conn.Close(ctx)
+	w.conn = nil
+	return err
+}
 
 // fileWriter keeps prepared statements on SQLite's one writing connection.
 type fileWriter struct {

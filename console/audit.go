@@ -40,7 +40,7 @@ func (c *Console) routesAudit(mux *http.ServeMux) {
 // logTarget is the log as the door sees it: the whole city's, of the auditor's
 // own division.
 func (c *Console) logTarget(a identity.Actor) operation.Target {
-	return operation.Target{Kind: "log", ID: c.Audit.Origin(), Body: a.Body, District: a.District, Medium: "page"}
+	return operation.Target{Kind: "log", ID: c.Audit.Origin(), Name: c.Audit.Origin(), Body: a.Body, District: a.District, Medium: "page"}
 }
 
 var auditFilters = []string{"from", "to", "person", "body", "action", "resource", "case", "grant", "outcome", "before"}

@@ -178,7 +178,7 @@ func entryTerms(ctx context.Context, rec audit.Record) []ui.Term {
 	link("grant", e.Grant, "grant", e.Grant)
 	add("purpose", e.Purpose)
 	add("approver", e.Approver)
-	add("medium", e.Medium)
+	add("medium", mediumOf(ctx, e.Medium))
 	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.outcome"), Value: ui.Badge(outcomeBadge(ctx, rec))})
 	add("code", e.Code)
 	for _, n := range e.Notes {
@@ -292,4 +292,12 @@ func (c *Console) auditClauses() (facts, kept string) {
 	}
 	now := c.Now()
 	return profile.UsageFacts.At(c.Profile, now).Clause(), profile.LogMonths.At(c.Profile, now).Clause()
+}
+
+// mediumOf is the medium of a use in words; unknown codes stand as they are.
+func mediumOf(ctx context.Context, code string) string {
+	if key := "audit.medium_" + code; code != "" && ui.HasWords(key) {
+		return ui.T(ctx, key)
+	}
+	return code
 }
