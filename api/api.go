@@ -30,6 +30,7 @@ import (
 	"gongshu/internal/web"
 	"gongshu/opendata"
 	"gongshu/operation"
+	"gongshu/org"
 	"gongshu/profile"
 	"gongshu/sharing"
 )
@@ -41,6 +42,7 @@ type Deps struct {
 	Version string
 	Door    *operation.Door
 	Clients *identity.Service
+	Org     *org.Service
 	// Session gives the person whom a browser's cookie stands for, false for
 	// nobody; nil where people do not call.
 	Session func(r *http.Request) (identity.Actor, bool)

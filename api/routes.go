@@ -8,6 +8,7 @@ import (
 // routes names every area's operations, one line an area.
 func (a *API) routes() {
 	a.registerGateway()
+	a.registerOrg()
 	a.registerOpendata()
 	a.registerIntake()
 	a.registerSharing()

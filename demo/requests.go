@@ -240,7 +240,7 @@ func (b *builder) granted(ctx context.Context, w wish, request sharing.Request) 
 	}
 	b.examples[w.mode]++
 	client := b.clients[w.consumer]
-	example := any(map[string]string{"format": "csv"})
+	example := any("format=csv") // a query string; the other modes have a body
 	if w.mode != "obtain" {
 		body := b.requestBody(w, grant, 3)
 		example = json.RawMessage(body)

@@ -73,8 +73,7 @@ func curl(base string, grant demo.Grant) string {
 		line = append(line, "-H "+quote(name+": "+grant.Headers[name]))
 	}
 	if grant.Mode == "obtain" {
-		format, _ := grant.Example.(map[string]any)
-		return strings.Join(append(line, quote(fmt.Sprintf("%s/rows?format=%v", url, format["format"]))), " \\\n  ")
+		return strings.Join(append(line, quote(fmt.Sprintf("%s/rows?%v", url, grant.Example))), " \\\n  ")
 	}
 	body, err := json.Marshal(grant.Example)
 	if err != nil {

@@ -49,12 +49,12 @@ func drive(t *testing.T, city string, args ...string) {
 		modes[g.Mode] = true
 		method, path, body := http.MethodPost, "/api/v1/resources/"+strings.ReplaceAll(g.Resource, "/", "-")+"/"+g.Mode, []byte(g.Example)
 		if g.Mode == "obtain" {
-			var query map[string]string
+			var query string
 			if err := json.Unmarshal(g.Example, &query); err != nil {
 				t.Fatal(err)
 			}
 			method, body = http.MethodGet, nil
-			path = strings.TrimSuffix(path, "obtain") + "rows?format=" + query["format"]
+			path = strings.TrimSuffix(path, "obtain") + "rows?" + query
 		}
 		status, answer := call(t, method, s.Base+path, g.Headers, body)
 		if status != 200 || len(answer) < 20 {
