@@ -34,7 +34,7 @@ type commands struct {
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 	Profile   profileCmd   `cmd:"" help:"List, show and check city profiles."`
 	Serve     serveCmd     `cmd:"" help:"Run the platform."`
-	Admin     adminCmd     `cmd:"" help:"Make the first administrators, reset an administrator's password, import people."`
+	Admin     adminCmd     `cmd:"" help:"Make the first administrators, reset a person's password."`
 	Example   exampleCmd   `cmd:"" help:"Print a request against the running demo as a shell command."`
 	Demo      demoCmd      `cmd:"" help:"Build a believable city, once, and serve it."`
 	Clauses   clausesCmd   `cmd:"" help:"Print the register of articles."`
@@ -42,7 +42,6 @@ type commands struct {
 	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
 	Watermark watermarkCmd `cmd:"" help:"Say which release of the data service a file stems from."`
 	Warehouse warehouseCmd `cmd:"" help:"Rebuild a resource's rows from its raw batches; digests."`
-	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
 	Backup    backupCmd    `cmd:"" help:"Copy a whole platform into one file while it runs."`
 	Restore   restoreCmd   `cmd:"" help:"Build a data directory out of a backup and verify it."`
 }
