@@ -23,7 +23,7 @@ var entries = []struct {
 }{
 	{"", []entry{
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
-		{"overview", "overview.title", "/console/overview", "layout-dashboard", ""},
+		{"overview", "overview.title", "/console/overview", "layout-dashboard", "sharing.request.list"},
 	}},
 	{"catalog.group", []entry{
 		{"catalog", "catalog.title", "/console/catalog", "folders", ""},

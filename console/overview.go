@@ -14,6 +14,7 @@ import (
 	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/operation"
 	"gongshu/org"
 	"gongshu/sharing"
 	"gongshu/ui"
@@ -45,6 +46,7 @@ type overviewView struct {
 	calls, refused           int64 // last 30 days
 	months                   []monthLine
 	batches                  int
+	mayBatches               bool   // the batches behind the counts are open to the actor
 	overdueClauses           string // articles on aggregating in time
 }
 
@@ -101,6 +103,7 @@ func (c *Console) overviewOf(ctx context.Context, a identity.Actor) (*overviewVi
 		return nil, err
 	}
 	v.overdueClauses = ui.OwnClauses(c.Profile.ID, "FZM-13", "LY-9", "FS-20")
+	v.mayBatches = c.Door.May(a, "intake.batch.view", operation.Target{Kind: "batch", Body: a.Body, District: a.District}) == nil
 	v.months = lastMonths(c.Now(), 12)
 	if err := c.overviewIntake(ctx, v, body, rows); err != nil {
 		return nil, err
@@ -318,11 +321,15 @@ func overviewStats(ctx context.Context, v *overviewView) []ui.StatInfo {
 		}
 		return ui.Plain
 	}
+	batches, problems := "", ""
+	if v.mayBatches {
+		batches, problems = "/console/batches", "/console/batches?problems=yes"
+	}
 	return []ui.StatInfo{
 		{Label: ui.T(ctx, "overview.resources"), Value: ui.Num(int64(v.resources)), Href: "/console/catalog", Icon: "folders", Note: ui.T(ctx, "overview.items", "Count", v.items)},
 		{Label: ui.T(ctx, "overview.open"), Value: ui.Num(int64(v.open)), Href: "/console/catalog?opening=general", Icon: "world"},
-		{Label: ui.T(ctx, "overview.rows"), Value: ui.Num(v.accepted), Href: "/console/batches", Icon: "upload", Note: ui.T(ctx, "overview.batches", "Count", v.batches)},
-		{Label: ui.T(ctx, "overview.problems"), Value: ui.Num(v.problems), Href: "/console/batches?problems=yes", Icon: "alert-triangle", Tone: tone(v.problems, ui.Warn)},
+		{Label: ui.T(ctx, "overview.rows"), Value: ui.Num(v.accepted), Href: batches, Icon: "upload", Note: ui.T(ctx, "overview.batches", "Count", v.batches)},
+		{Label: ui.T(ctx, "overview.problems"), Value: ui.Num(v.problems), Href: problems, Icon: "alert-triangle", Tone: tone(v.problems, ui.Warn)},
 		{Label: ui.T(ctx, "overview.overdue"), Value: ui.Num(int64(len(v.overdue))), Href: "#overdue", Icon: "hourglass", Tone: tone(int64(len(v.overdue)), ui.Bad)},
 		{Label: ui.T(ctx, "overview.pending"), Value: ui.Num(int64(v.requests[sharing.Pending])), Href: "/console/requests?state=pending", Icon: "send"},
 		{Label: ui.T(ctx, "overview.grants"), Value: ui.Num(int64(v.grants)), Href: "/console/grants?state=active", Icon: "key"},

@@ -27,7 +27,7 @@ type demoFile struct {
 
 // ids are the parts of an address that name one thing among many: pages that
 // differ only in them are the same page.
-var ids = regexp.MustCompile(`/(?:[0-9a-f]{8,}[0-9a-f-]*|[0-9]+(?:-[0-9]+)?|[A-Z]{2,}[A-Z0-9]*-[0-9.-]+|[a-z0-9]+(?:-[a-z0-9]+)+|[a-z_]+(?:\.[a-z_]+)+|v?[0-9]+)(?:/|$)`)
+var ids = regexp.MustCompile(`/(?:[^/]*[0-9][^/]*|[A-Z][^/]*|[a-z0-9]+(?:-[a-z0-9]+)+|[a-z_]+(?:\.[a-z_]+)+)(?:/|$)`)
 
 func shape(address *url.URL) string {
 	path := address.Path
