@@ -1,4 +1,4 @@
-package portal_test
+package api_test
 
 import (
 	"encoding/json"
@@ -25,18 +25,18 @@ import (
 	"gongshu/warehouse"
 )
 
-// site is a portal with one open and one authorised dataset.
-type site struct {
+// portalSite is a portal with one open and one authorised dataset.
+type portalSite struct {
 	*opendatatest.World
 	*httptest.Server
 	open, listed *opendata.Entry
 }
 
-func newSite(t *testing.T) *site {
+func newPortal(t *testing.T) *portalSite {
 	t.Helper()
 	ctx := t.Context()
 	w := opendatatest.Open(t, dbtest.SQLite(t))
-	s := &site{World: w}
+	s := &portalSite{World: w}
 	s.open = s.put(t, catalogtest.Licences(), opendatatest.Firms(60))
 	listed := catalogtest.Licences()
 	listed.Name, listed.Summary = "公交站点<script>alert(1)</script>信息", "公交车站的名称和位置 <b>粗</b>"
@@ -64,7 +64,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) put(t *testing.T, in catalog.Resource, rows [][]string) *opendata.Entry {
+func (s *portalSite) put(t *testing.T, in catalog.Resource, rows [][]string) *opendata.Entry {
 	t.Helper()
 	ctx := t.Context()
 	r := s.Publish(t, in)
@@ -85,12 +85,12 @@ func (s *site) put(t *testing.T, in catalog.Resource, rows [][]string) *opendata
 	return e
 }
 
-func (s *site) get(t *testing.T, path string, header ...string) (*http.Response, string) {
+func (s *portalSite) get(t *testing.T, path string, header ...string) (*http.Response, string) {
 	t.Helper()
 	return s.do(t, http.MethodGet, path, header...)
 }
 
-func (s *site) do(t *testing.T, method, path string, header ...string) (*http.Response, string) {
+func (s *portalSite) do(t *testing.T, method, path string, header ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *site) do(t *testing.T, method, path string, header ...string) (*http.Re
 
 func TestDatasetPages(t *testing.T) {
 	clause.Covers(t, "FZM-20", "FZM-21", "FZM-22", "FZO-7", "FZO-8", "FZO-11", "FZO-25")
-	s := newSite(t)
+	s := newPortal(t)
 	for _, c := range []struct {
 		path    string
 		status  int
@@ -159,7 +159,7 @@ func TestDatasetPages(t *testing.T) {
 
 func TestDownloads(t *testing.T) {
 	clause.Covers(t, "FZO-2", "FZO-3", "FZO-17")
-	s := newSite(t)
+	s := newPortal(t)
 	path := "/datasets/" + s.open.Slug + "/files/csv"
 	w, whole := s.get(t, path, "Accept-Encoding", "gzip")
 	if w.StatusCode != 200 || w.Header.Get("Content-Type") != "text/csv; charset=utf-8; header=present" || w.Header.Get("X-Content-Type-Options") != "nosniff" ||
@@ -226,7 +226,7 @@ func TestDownloads(t *testing.T) {
 
 func TestOpenAPIOfRows(t *testing.T) {
 	clause.Covers(t, "FZO-2")
-	s := newSite(t)
+	s := newPortal(t)
 	api := "/api/v1/open/datasets/"
 	var list struct {
 		Total    int
