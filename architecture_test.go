@@ -149,6 +149,7 @@ var writers = map[string]string{
 	"intake":        "progress of a load between its two audited ends",
 	"opendata":      "download counters and the open store, which holds copies of published bundles",
 	"warehouse":     "row loads, under the batch that the door let in",
+	"bench":         "fills the stores that it measures",
 }
 
 func TestWritersAreOnTheList(t *testing.T) {
