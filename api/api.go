@@ -23,6 +23,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/identity"
 	"gongshu/intake"
@@ -50,6 +51,7 @@ type Deps struct {
 	// Open and Datasets are the open store and what finds in it.
 	Open     *opendata.OpenStore
 	Datasets *opendata.Index
+	Catalog  *catalog.Service
 	Intake   *intake.Service
 	Sharing  *sharing.Service
 	Profile  *profile.Profile

@@ -10,6 +10,7 @@ func (a *API) routes() {
 	a.registerGateway()
 	a.registerOrg()
 	a.registerOpendata()
+	a.registerCatalog()
 	a.registerIntake()
 	a.registerSharing()
 	a.registerProfile()

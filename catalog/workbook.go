@@ -892,6 +892,32 @@ func (s *Service) PreviewWorkbook(ctx context.Context, a identity.Actor, fileNam
 	if err != nil {
 		return nil, err
 	}
+	im, err := s.readWorkbook(ctx, a, own, fileName, content)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := json.Marshal(im)
+	if err != nil {
+		return nil, err
+	}
+	target := operation.Target{Kind: "workbook", ID: im.ID, Name: fileName, Body: own.ID, District: own.District}
+	err = s.deps.Door.Do(ctx, a, ActUpload, target, func(ctx context.Context, tx *db.Tx) error {
+		operation.Note(ctx, "resources", len(im.Resources))
+		operation.Note(ctx, "problems", len(im.Problems))
+		operation.Note(ctx, "digest", im.Digest)
+		if err := dropUploads(ctx, tx, s.now().Add(-uploadsKept)); err != nil {
+			return err
+		}
+		return insertUpload(ctx, tx, upload{ID: im.ID, Kind: "workbook", Actor: a.ID, Body: own.ID, FileName: fileName, Digest: im.Digest, Doc: string(doc), Problems: len(im.Problems), CreatedAt: im.At})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// readWorkbook reads a workbook and checks it against the catalog.
+func (s *Service) readWorkbook(ctx context.Context, a identity.Actor, own Body, fileName string, content []byte) (*Import, error) {
 	im, err := ReadWorkbook(content, s.Policy(), own, func(name string) (Body, error) {
 		if name == own.Name {
 			return own, nil
@@ -930,24 +956,40 @@ func (s *Service) PreviewWorkbook(ctx context.Context, a identity.Actor, fileNam
 			at("state", errs.Tf("%[1]s 处于“%[2]s”状态，请先收回", "%[1]s is %[3]s; recall it first", p.Existing, NameOf("state", string(r.State)).ZH, NameOf("state", string(r.State)).EN), "")
 		}
 	}
-	doc, err := json.Marshal(im)
+	return im, nil
+}
+
+// RegisterWorkbook reads a workbook and registers it in one step, for programs: body is whose
+// resources they are where a row names no provider. check reads and checks only. Faults are in the
+// Import, and then the error is errs.Invalid and nothing is registered.
+func (s *Service) RegisterWorkbook(ctx context.Context, a identity.Actor, body, fileName string, content []byte, check bool) (*Import, []string, error) {
+	own, err := s.deps.Body(ctx, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	target := operation.Target{Kind: "workbook", ID: im.ID, Name: fileName, Body: own.ID, District: own.District}
-	err = s.deps.Door.Do(ctx, a, ActUpload, target, func(ctx context.Context, tx *db.Tx) error {
-		operation.Note(ctx, "resources", len(im.Resources))
-		operation.Note(ctx, "problems", len(im.Problems))
-		operation.Note(ctx, "digest", im.Digest)
-		if err := dropUploads(ctx, tx, s.now().Add(-uploadsKept)); err != nil {
-			return err
-		}
-		return insertUpload(ctx, tx, upload{ID: im.ID, Kind: "workbook", Actor: a.ID, Body: own.ID, FileName: fileName, Digest: im.Digest, Doc: string(doc), Problems: len(im.Problems), CreatedAt: im.At})
+	im, err := s.readWorkbook(ctx, a, own, fileName, content)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(im.Problems) > 0 {
+		return im, nil, invalid(im.Problems)
+	}
+	if check {
+		return im, nil, nil
+	}
+	bodies, err := s.importBodies(ctx, a, im)
+	if err != nil {
+		return im, nil, err
+	}
+	var codes []string
+	err = s.deps.Door.Do(ctx, a, ActImport, operation.Target{Kind: "workbook", ID: im.ID, Name: fileName, Body: own.ID, District: own.District}, func(ctx context.Context, tx *db.Tx) error {
+		codes, err = s.importAll(ctx, tx, a, im, bodies)
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return im, nil, err
 	}
-	return im, nil
+	return im, codes, nil
 }
 
 // Upload finds a workbook under preview. Only its sender sees it.
@@ -978,20 +1020,9 @@ func (s *Service) ImportWorkbook(ctx context.Context, a identity.Actor, id strin
 	if len(im.Problems) > 0 {
 		return nil, errs.Newf(errs.Conflict, "还有 %d 处错误，改正后重新上传", "%d faults are left; mend them and upload again", len(im.Problems)).With(im.Problems...)
 	}
-	// A workbook may hold resources of several bodies when the operator moves a legacy catalog in;
-	// permission is asked for each body before anything is written.
-	bodies := map[string]Body{}
-	for _, p := range im.Resources {
-		b, err := s.deps.Body(ctx, p.Resource.Body)
-		if err != nil {
-			return nil, err
-		}
-		bodies[b.ID] = b
-	}
-	for _, b := range bodies {
-		if err := s.deps.Door.May(a, ActImport, operation.Target{Kind: "workbook", ID: id, Body: b.ID, District: b.District}); err != nil {
-			return nil, err
-		}
+	bodies, err := s.importBodies(ctx, a, im)
+	if err != nil {
+		return nil, err
 	}
 	first := bodies[im.Resources[0].Resource.Body]
 	var codes []string
@@ -1003,24 +1034,48 @@ func (s *Service) ImportWorkbook(ctx context.Context, a identity.Actor, id strin
 		if !fresh {
 			return errs.New(errs.Conflict, errs.T("这份工作簿已经登记过", "this workbook has been registered already"))
 		}
-		codes = nil
-		for _, p := range im.Resources {
-			r, err := s.importOne(ctx, tx, a, bodies[p.Resource.Body], p, im.FileName)
-			if err != nil {
-				if e, ok := errs.As(err); ok {
-					return errs.New(e.Kind, errs.Tf("第 %[1]d 行：%[2]s", "row %[1]d: %[3]s", p.Row, e.Text.ZH, e.Text.EN)).In(cellName(SheetResources, 0, p.Row)).By(e.Clauses...).With(e.Problems...).Because(err)
-				}
-				return err
-			}
-			codes = append(codes, r.Code)
-		}
-		operation.Note(ctx, "resources", len(codes))
-		operation.Note(ctx, "digest", im.Digest)
-		return nil
+		codes, err = s.importAll(ctx, tx, a, im, bodies)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	return codes, nil
+}
+
+// importBodies finds the bodies of a workbook's resources: it may hold several when the operator moves
+// a legacy catalog in (FZM-11). Permission is asked for each before anything is written.
+func (s *Service) importBodies(ctx context.Context, a identity.Actor, im *Import) (map[string]Body, error) {
+	bodies := map[string]Body{}
+	for _, p := range im.Resources {
+		b, err := s.deps.Body(ctx, p.Resource.Body)
+		if err != nil {
+			return nil, err
+		}
+		bodies[b.ID] = b
+	}
+	for _, b := range bodies {
+		if err := s.deps.Door.May(a, ActImport, operation.Target{Kind: "workbook", ID: im.ID, Body: b.ID, District: b.District}); err != nil {
+			return nil, err
+		}
+	}
+	return bodies, nil
+}
+
+func (s *Service) importAll(ctx context.Context, tx *db.Tx, a identity.Actor, im *Import, bodies map[string]Body) ([]string, error) {
+	var codes []string
+	for _, p := range im.Resources {
+		r, err := s.importOne(ctx, tx, a, bodies[p.Resource.Body], p, im.FileName)
+		if err != nil {
+			if e, ok := errs.As(err); ok {
+				return nil, errs.New(e.Kind, errs.Tf("第 %[1]d 行：%[2]s", "row %[1]d: %[3]s", p.Row, e.Text.ZH, e.Text.EN)).In(cellName(SheetResources, 0, p.Row)).By(e.Clauses...).With(e.Problems...).Because(err)
+			}
+			return nil, err
+		}
+		codes = append(codes, r.Code)
+	}
+	operation.Note(ctx, "resources", len(codes))
+	operation.Note(ctx, "digest", im.Digest)
 	return codes, nil
 }
 

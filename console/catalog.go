@@ -86,7 +86,7 @@ func (c *Console) catalogList(w http.ResponseWriter, r *http.Request) {
 	case v.list.Sort == "published":
 		q.Sort = "published"
 	}
-	if format := r.URL.Query().Get("format"); format != "" {
+	if format := r.URL.Query().Get("export"); format != "" {
 		c.exportCatalog(w, r, q, format)
 		return
 	}
@@ -217,7 +217,7 @@ func (c *Console) exportCatalog(w http.ResponseWriter, r *http.Request, q catalo
 			}
 			block.EndRow(int64(i + 1))
 		}
-		if err := out.Write(block); err == nil {
+		if err = out.Write(block); err == nil {
 			err = out.Close()
 		}
 		if err != nil {
@@ -259,12 +259,12 @@ func (c *Console) visible(ctx context.Context, a identity.Actor, code, version s
 	if r, err = c.Catalog.Get(ctx, code, n); err != nil {
 		return nil, false, err
 	}
-	if !catalog.MaySee(a, r) {
+	if !catalog.MaySee(a, r) && r.State != catalog.Published {
 		if r, err = c.Catalog.Published(ctx, code); err != nil {
 			return nil, false, err
 		}
 	}
-	if r.Current {
+	if r.State == catalog.Published {
 		all := a.Post == identity.AuthorityReviewer || a.Post == identity.Operator || a.Post == identity.Auditor
 		r, existsOnly = catalog.ShareView(r, a.Body, all, c.Catalog.Policy())
 	}
@@ -326,7 +326,7 @@ func (c *Console) showResource(w http.ResponseWriter, r *http.Request, refusal e
 	for name, action := range map[string]operation.Action{"edit": catalog.ActEdit, "ready": catalog.ActReady, "sign_off": catalog.ActSignOff, "secrecy": catalog.ActSecrecy,
 		"submit": catalog.ActSubmit, "recall": catalog.ActRecall, "review": catalog.ActReview, "publish": catalog.ActPublish, "revise": catalog.ActRevise,
 		"withdraw": catalog.ActWithdraw, "discard": catalog.ActDiscard, "rows": catalog.ActRows} {
-		v.may[name] = c.may(r, action, target)
+		v.may[name] = c.may(r, action, decides(action, v.r, target))
 	}
 	v.may["copy"] = c.may(r, catalog.ActCreate, ownTarget(a))
 	v.may["request"] = c.Sharing != nil && v.r.Current && v.r.Body != a.Body && v.r.Sharing != catalog.Withheld && a.Post == identity.Steward
@@ -450,11 +450,19 @@ func (c *Console) resourceTarget(ctx context.Context, r *catalog.Resource) opera
 	if b, err := c.Org.Body(ctx, r.Body); err == nil {
 		t.District = b.District
 	}
-	maker := r.CreatedBy
-	if r.Ready != nil {
-		maker = r.Ready.By
+	return t
+}
+
+// decides names the maker for the actions that decide: nobody decides on a case of own making (FS-40).
+func decides(action operation.Action, r *catalog.Resource, t operation.Target) operation.Target {
+	switch action {
+	case catalog.ActSignOff, catalog.ActSecrecy, catalog.ActReview, catalog.ActPublish:
+		maker := r.CreatedBy
+		if r.Ready != nil {
+			maker = r.Ready.By
+		}
+		t.Attrs = map[string]any{"maker": maker}
 	}
-	t.Attrs = map[string]any{"maker": maker}
 	return t
 }
 
@@ -470,7 +478,6 @@ func (c *Console) sampleRows(r *http.Request, v *resourceView) (templ.Component,
 	hide := a.Body != v.r.Body
 	var rows [][]string
 	target := c.resourceTarget(ctx, v.r)
-	target.Attrs = nil
 	err := c.Door.Read(ctx, a, catalog.ActRows, target, func(ctx context.Context) error {
 		found, err := c.Warehouse.Sample(ctx, v.r.ID, names, 20)
 		if err != nil {

@@ -38,6 +38,7 @@ type commands struct {
 	Example   exampleCmd   `cmd:"" help:"Print a request against the running demo as a shell command."`
 	Demo      demoCmd      `cmd:"" help:"Build a believable city, once, and serve it."`
 	Clauses   clausesCmd   `cmd:"" help:"Print the register of articles."`
+	Catalog   catalogCmd   `cmd:"" help:"Write and register the catalog workbook."`
 	Intake    intakeCmd    `cmd:"" help:"Send a file of rows to a resource, here or to a server."`
 	Audit     auditCmd     `cmd:"" help:"Export and verify the audit log."`
 	Watermark watermarkCmd `cmd:"" help:"Say which release of the data service a file stems from."`

@@ -57,7 +57,7 @@ func (a *app) handler() http.Handler {
 	mux.Handle(ui.StaticPath, ui.Assets())
 	systems := api.Deps{
 		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Door: a.door, Clients: a.identity, Org: a.org, Gateway: a.gateway, Sharing: a.sharing, Profile: a.profile, Intake: a.intake, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
+		Door: a.door, Clients: a.identity, Org: a.org, Gateway: a.gateway, Sharing: a.sharing, Profile: a.profile, Catalog: a.catalog, Intake: a.intake, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
 	}
 	mux.Handle("/api/", api.New(systems))
 	mux.Handle("/audit/", api.Proofs(a.log))
