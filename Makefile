@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 VERSION    ?= $(shell git describe --tags --always 2>/dev/null || echo dev)
 LDFLAGS    := -s -w -X main.version=$(VERSION)
 ARGS       ?=
-TEMPL      := go run github.com/a-h/templ/cmd/templ
+TEMPL      := go tool templ
 
 .DEFAULT_GOAL := help
 .PHONY: help build run assets generate test test-setup lint verify bench soak clauses screenshots clean cross

@@ -11,7 +11,7 @@ unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 [ -z "$unformatted" ] || say "not formatted: $unformatted"
 
 before=$(git ls-files '*_templ.go' | xargs -r sha256sum)
-go run github.com/a-h/templ/cmd/templ generate -path . >/dev/null 2>&1 || say "templ generate failed"
+go tool templ generate -path . >/dev/null 2>&1 || say "templ generate failed"
 after=$(git ls-files '*_templ.go' | xargs -r sha256sum)
 [ "$before" = "$after" ] || say "stale generated code: run make generate and commit"
 untracked=$(git ls-files --others --exclude-standard '*_templ.go')
