@@ -49,6 +49,7 @@ type batchesView struct {
 	total    int
 	resource *catalog.Resource
 	maySend  bool
+	mayRead  func(*intake.Batch) bool // the problem rows of a batch
 }
 
 // scope is whose batches the actor sees: the own body's, or for operator and
@@ -65,6 +66,10 @@ func scope(a identity.Actor, f intake.Filter) intake.Filter {
 	return f
 }
 
+func batchTarget(b *intake.Batch) operation.Target {
+	return operation.Target{Kind: "batch", ID: b.ID, Body: b.Body, District: b.District, Resource: b.Code}
+}
+
 func (c *Console) batches(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
 	if err := c.Door.May(a, "intake.batch.view", ownTarget(a)); err != nil {
@@ -72,6 +77,7 @@ func (c *Console) batches(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := batchesView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"state", "problems", "resource"}}), maySend: c.may(r, "intake.batch.receive", ownTarget(a))}
+	v.mayRead = func(b *intake.Batch) bool { return c.may(r, "quality.problems.view", batchTarget(b)) }
 	f := scope(a, intake.Filter{State: intake.State(v.list.Get("state")), OpenProblems: v.list.Get("problems") == "yes", Text: v.list.Q, Offset: v.list.Offset(), Limit: v.list.Per})
 	if code := v.list.Get("resource"); code != "" {
 		res, err := c.Catalog.Get(ctx, catalog.ParseCode(code), 0)
@@ -224,7 +230,7 @@ func (c *Console) showBatch(w http.ResponseWriter, r *http.Request, status int, 
 		web.Fail(w, r, err)
 		return
 	}
-	target := operation.Target{Kind: "batch", ID: b.ID, Body: b.Body, District: b.District, Resource: b.Code}
+	target := batchTarget(b)
 	v := batchView{batch: b, over: over, notice: r.URL.Query().Get("done"), maySeeRows: c.may(r, "quality.problems.view", target),
 		mayMend: c.may(r, "intake.batch.receive", target), mayConfirm: c.may(r, "intake.batch.confirm", target)}
 	if v.resource, err = c.Catalog.Get(ctx, b.Code, b.Version); err != nil {

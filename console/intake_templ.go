@@ -81,7 +81,7 @@ func batchesPage(v batchesView) templ.Component {
 					},
 					Columns: []ui.Column{{Title: ui.T(ctx, "intake.file"), Main: true}, {Title: ui.T(ctx, "intake.resource")}, {Title: ui.T(ctx, "intake.mode"), Minor: true}, {Title: ui.T(ctx, "intake.state"), Fit: true},
 						{Title: ui.T(ctx, "intake.accepted"), Align: ui.End}, {Title: ui.T(ctx, "intake.rejected"), Align: ui.End}, {Title: ui.T(ctx, "intake.received"), Fit: true}},
-					Rows:  batchRows(ctx, v.batches),
+					Rows:  batchRows(ctx, v.batches, v.mayRead),
 					Empty: ui.EmptyInfo{Icon: "upload", Title: ui.T(ctx, "intake.none"), Text: ui.T(ctx, "intake.none_text"), Action: emptyUpload(ctx, v)}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -139,12 +139,13 @@ func batchStates(ctx context.Context) []ui.Option {
 	return out
 }
 
-func batchRows(ctx context.Context, batches []*intake.Batch) []ui.Row {
+// batchRows lists batches; mayRead says whose problem rows the reader may open.
+func batchRows(ctx context.Context, batches []*intake.Batch, mayRead func(*intake.Batch) bool) []ui.Row {
 	var rows []ui.Row
 	for _, b := range batches {
 		href := "/console/batches/" + b.ID
 		problems := ""
-		if b.Rejected > 0 {
+		if b.Rejected > 0 && mayRead(b) {
 			problems = href + "/problems"
 		}
 		state := ui.Badges(batchBadges(ctx, b)...)
@@ -268,7 +269,7 @@ func uploadPage(v uploadView) templ.Component {
 							var templ_7745c5c3_Var9 string
 							templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.corrects_text", "File", v.parent.FileName, "Count", int(v.parent.Open())))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 109, Col: 99}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 110, Col: 99}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 							if templ_7745c5c3_Err != nil {
@@ -478,7 +479,7 @@ func batchPage(v batchView) templ.Component {
 				var templ_7745c5c3_Var13 string
 				templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs("/console/batches/" + v.batch.ID)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 169, Col: 64}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 170, Col: 64}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 				if templ_7745c5c3_Err != nil {
@@ -507,7 +508,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var15 string
 					templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.rows_read", "Rows", ui.Num(v.read)))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 171, Col: 78}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 172, Col: 78}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 					if templ_7745c5c3_Err != nil {
@@ -520,7 +521,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var16 templ.SafeURL
 					templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL("/console/batches/" + v.batch.ID))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 172, Col: 66}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 173, Col: 66}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 					if templ_7745c5c3_Err != nil {
@@ -533,7 +534,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var17 string
 					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.refresh"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 172, Col: 98}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 173, Col: 98}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var17))
 					if templ_7745c5c3_Err != nil {
@@ -582,7 +583,7 @@ func batchPage(v batchView) templ.Component {
 						var templ_7745c5c3_Var19 string
 						templ_7745c5c3_Var19, templ_7745c5c3_Err = templ.JoinStringErrs(v.batch.Failure.In(web.Lang(ctx)))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 179, Col: 44}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 180, Col: 44}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var19))
 						if templ_7745c5c3_Err != nil {
@@ -600,7 +601,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var20 string
 					templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.failed_text"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 181, Col: 41}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 182, Col: 41}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 					if templ_7745c5c3_Err != nil {
@@ -686,7 +687,7 @@ func batchPage(v batchView) templ.Component {
 							var templ_7745c5c3_Var24 string
 							templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.all_accepted"))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 195, Col: 40}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 196, Col: 40}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var24))
 							if templ_7745c5c3_Err != nil {
@@ -723,7 +724,7 @@ func batchPage(v batchView) templ.Component {
 							var templ_7745c5c3_Var26 string
 							templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(strings.Join(v.batch.Ignored, "、"))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 200, Col: 47}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 201, Col: 47}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 							if templ_7745c5c3_Err != nil {
@@ -759,7 +760,7 @@ func batchPage(v batchView) templ.Component {
 							ctx = templ.InitializeContext(ctx)
 							templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "intake.corrections"),
 								Columns: []ui.Column{{Title: ui.T(ctx, "intake.file"), Main: true}, {Title: ui.T(ctx, "intake.resource")}, {Title: ui.T(ctx, "intake.mode"), Minor: true}, {Title: ui.T(ctx, "intake.state"), Fit: true}, {Title: ui.T(ctx, "intake.accepted"), Align: ui.End}, {Title: ui.T(ctx, "intake.rejected"), Align: ui.End}, {Title: ui.T(ctx, "intake.received"), Fit: true}},
-								Rows:    batchRows(ctx, v.corrections)}).Render(ctx, templ_7745c5c3_Buffer)
+								Rows:    batchRows(ctx, v.corrections, func(*intake.Batch) bool { return v.maySeeRows })}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}

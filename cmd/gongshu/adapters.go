@@ -123,3 +123,23 @@ func (a *app) districtOf(ctx context.Context, body string) (string, error) {
 	b, err := a.org.Body(ctx, body)
 	return b.District, err
 }
+
+// endGrants ends every grant on a resource in the transaction that takes it out of
+// the catalog: what is no longer shared can no longer be used.
+func (a *app) endGrants(ctx context.Context, tx *db.Tx, r *catalog.Resource) error {
+	for after := ""; ; {
+		grants, err := a.gateway.Grants(ctx, tx, gateway.Filter{Resource: r.Code, After: after, Limit: 500})
+		if err != nil || len(grants) == 0 {
+			return err
+		}
+		for _, g := range grants {
+			if state := g.State(a.now()); state == gateway.Revoked || state == gateway.Expired {
+				continue
+			}
+			if _, err := a.gateway.RevokeTx(ctx, tx, g.ID, r.Withdrawal.Name, r.Withdrawal.Reason); err != nil {
+				return err
+			}
+		}
+		after = grants[len(grants)-1].ID
+	}
+}

@@ -178,6 +178,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		DB: a.control, Door: a.door, Now: now, Tables: tables{a.warehouse},
 		Policy: func() *catalog.Policy { return catalog.PolicyFrom(a.profile, now()) },
 		Body:   a.catalogBody, CheckExpr: quality.CheckExpr,
+		OnWithdraw: []func(context.Context, *db.Tx, *catalog.Resource) error{a.endGrants},
 	})
 	a.quality = quality.New(a.control, a.objects)
 	maskKeys, err := privacy.NewSoftKeys(master.Derive("masks", 32), false)
