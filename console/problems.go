@@ -7,7 +7,6 @@ import (
 	"gongshu/catalog"
 	"gongshu/intake"
 	"gongshu/internal/web"
-	"gongshu/operation"
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/ui"
@@ -39,7 +38,7 @@ func (c *Console) problems(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := problemsView{batch: b, list: ui.ParseList(r, ui.ListSpec{Filters: []string{"open"}, Per: 50}), columns: b.Layout.Columns, items: map[int]string{}}
-	target := operation.Target{Kind: "batch", ID: b.ID, Body: b.Body, District: b.District, Resource: b.Code}
+	target := batchTarget(b)
 	v.mayMend = c.may(r, "intake.batch.receive", target)
 	if v.resource, err = c.Catalog.Get(ctx, b.Code, b.Version); err != nil {
 		web.Fail(w, r, err)
