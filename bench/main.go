@@ -53,6 +53,8 @@ var suites = []struct {
 	{"audit", auditFigures},
 	{"warehouse", warehouseFigures},
 	{"intake", intakeFigures},
+	{"search", searchFigures},
+	{"program", programFigures},
 }
 
 func main() {

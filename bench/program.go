@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// programFigures measures the whole program on the data of the demo: how long the demo
+// takes to build, start to first page, memory at rest, and how long pages take.
+func programFigures(ctx context.Context, env Env) ([]Row, error) {
+	bin := filepath.Join(env.Dir, "gongshu")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", bin, "./cmd/gongshu").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build: %w: %s", err, out)
+	}
+	people := "200000"
+	if env.Quick {
+		people = "3000"
+	}
+	data := filepath.Join(env.Dir, "demo")
+	began := time.Now()
+	if out, err := exec.CommandContext(ctx, bin, "demo", "--data", data, "--people", people, "--build").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("demo: %w: %s", err, out)
+	}
+	built := time.Since(began)
+	began = time.Now()
+	server := exec.CommandContext(ctx, bin, "demo", "--data", data, "--addr", "127.0.0.1:0")
+	stdout, err := server.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Start(); err != nil {
+		return nil, err
+	}
+	defer func() { server.Process.Kill(); server.Wait() }()
+	base := ""
+	lines := bufio.NewScanner(stdout)
+	for base == "" && lines.Scan() {
+		base = regexp.MustCompile(`http://[0-9.:]+`).FindString(lines.Text())
+	}
+	go io.Copy(io.Discard, stdout)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Jar: jar}
+	if err := get(client, base+"/"); err != nil {
+		return nil, err
+	}
+	first := time.Since(began)
+	time.Sleep(5 * time.Second)
+	rest := resident(server.Process.Pid)
+	portal, err := p95(client, base, []string{"/", "/datasets", "/datasets?q=公交"})
+	if err != nil {
+		return nil, err
+	}
+	if err := logIn(client, base, filepath.Join(data, "demo.json")); err != nil {
+		return nil, err
+	}
+	console, err := p95(client, base, []string{"/console/", "/console/catalog", "/console/requests", "/console/grants", "/console/batches", "/console/people", "/console/profile"})
+	if err != nil {
+		return nil, err
+	}
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+	return []Row{
+		{What: "demo built, " + people + " residents", Value: built.Round(100 * time.Millisecond).String(), Bar: "< 60 s", OK: built < time.Minute},
+		{What: "start to first page, demo present", Value: ms(first), Bar: "≤ 1 s", OK: first <= time.Second},
+		{What: "memory at rest, 5 s after the start", Value: fmt.Sprintf("%d MB", rest), Bar: "≤ 120 MB", OK: rest <= 120},
+		{What: "portal pages, p95", Value: ms(portal), Bar: "≤ 20 ms", OK: portal <= 20*time.Millisecond, Note: "Seen by a client in another process, one request at a time."},
+		{What: "console pages, p95", Value: ms(console), Bar: "≤ 20 ms", OK: console <= 20*time.Millisecond, Note: "The same, logged in as a steward; pages that show personal facts wait for their audit entry."},
+	}, nil
+}
+
+func get(client *http.Client, address string) error {
+	resp, err := client.Get(address)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return nil
+}
+
+// p95 asks for each page 40 times and gives the 95th percentile over all.
+func p95(client *http.Client, base string, pages []string) (time.Duration, error) {
+	var took []time.Duration
+	for range 40 {
+		for _, page := range pages {
+			began := time.Now()
+			if err := get(client, base+page); err != nil {
+				return 0, err
+			}
+			took = append(took, time.Since(began))
+		}
+	}
+	slices.Sort(took)
+	return took[len(took)*95/100], nil
+}
+
+// logIn logs in as the first steward of demo.json.
+func logIn(client *http.Client, base, demo string) error {
+	text, err := os.ReadFile(demo)
+	if err != nil {
+		return err
+	}
+	var file struct {
+		Accounts []struct{ Login, Password, Post string }
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return err
+	}
+	for _, a := range file.Accounts {
+		if a.Post != "steward" {
+			continue
+		}
+		form := url.Values{"login": {a.Login}, "secret": {a.Password}}
+		req, err := http.NewRequest(http.MethodPost, base+"/console/login", strings.NewReader(form.Encode()))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", base)
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("log-in: %s", resp.Status)
+		}
+		return nil
+	}
+	return fmt.Errorf("%s has no steward", demo)
+}
+
+// resident is the process's resident memory in megabytes.
+func resident(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb / 1024
+		}
+	}
+	return 0
+}
