@@ -2034,7 +2034,11 @@ func aboutTerms(ctx context.Context, v resourceView) []ui.Term {
 		}
 	}
 	if v.rows > 0 {
-		terms = append(terms, ui.Term{Label: ui.T(ctx, "catalog.rows"), Value: ui.Number(v.rows, catalogHref(r.Code)+"?tab=rows")})
+		href := ""
+		if v.may["rows"] {
+			href = catalogHref(r.Code) + "?tab=rows"
+		}
+		terms = append(terms, ui.Term{Label: ui.T(ctx, "catalog.rows"), Value: ui.Number(v.rows, href)})
 	}
 	return terms
 }
@@ -2191,7 +2195,7 @@ func itemsPanel(v resourceView) templ.Component {
 					var templ_7745c5c3_Var87 string
 					templ_7745c5c3_Var87, templ_7745c5c3_Err = templ.JoinStringErrs(c.Expr)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 552, Col: 60}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 556, Col: 60}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var87))
 					if templ_7745c5c3_Err != nil {
@@ -2204,7 +2208,7 @@ func itemsPanel(v resourceView) templ.Component {
 					var templ_7745c5c3_Var88 string
 					templ_7745c5c3_Var88, templ_7745c5c3_Err = templ.JoinStringErrs(ui.Pick(ctx, c.ZH, c.EN))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 552, Col: 102}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 556, Col: 102}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var88))
 					if templ_7745c5c3_Err != nil {
@@ -2351,7 +2355,7 @@ func diffPanel(v resourceView) templ.Component {
 					var templ_7745c5c3_Var93 templ.SafeURL
 					templ_7745c5c3_Var93, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(catalogHref(v.r.Code) + "?tab=diff&v=" + strconv.Itoa(v.to) + "&from=" + strconv.Itoa(old.Version)))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 621, Col: 194}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 625, Col: 194}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var93))
 					if templ_7745c5c3_Err != nil {
@@ -2364,7 +2368,7 @@ func diffPanel(v resourceView) templ.Component {
 					var templ_7745c5c3_Var94 string
 					templ_7745c5c3_Var94, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.version", "N", old.Version))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 621, Col: 245}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 625, Col: 245}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var94))
 					if templ_7745c5c3_Err != nil {
@@ -2564,7 +2568,7 @@ func rowsPanel(r *catalog.Resource, rows [][]string, hidden bool) templ.Componen
 				var templ_7745c5c3_Var101 string
 				templ_7745c5c3_Var101, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.rows_hidden"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 681, Col: 64}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 685, Col: 64}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var101))
 				if templ_7745c5c3_Err != nil {
@@ -2819,7 +2823,7 @@ func workbookStartPage(e ui.Errors) templ.Component {
 					var templ_7745c5c3_Var110 string
 					templ_7745c5c3_Var110, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.workbook_step1_text"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 764, Col: 49}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 768, Col: 49}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var110))
 					if templ_7745c5c3_Err != nil {
@@ -3126,7 +3130,7 @@ func workbookPreviewPage(im *catalog.Import, policy *catalog.Policy, e ui.Errors
 					var templ_7745c5c3_Var121 string
 					templ_7745c5c3_Var121, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.view_work"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 819, Col: 73}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 823, Col: 73}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var121))
 					if templ_7745c5c3_Err != nil {
@@ -3417,7 +3421,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var132 string
 				templ_7745c5c3_Var132, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.tab_items"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 880, Col: 70}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 884, Col: 70}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var132))
 				if templ_7745c5c3_Err != nil {
@@ -3430,7 +3434,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var133 string
 				templ_7745c5c3_Var133, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_name"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 883, Col: 55}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 887, Col: 55}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var133))
 				if templ_7745c5c3_Err != nil {
@@ -3443,7 +3447,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var134 string
 				templ_7745c5c3_Var134, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_code"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 884, Col: 55}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 888, Col: 55}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var134))
 				if templ_7745c5c3_Err != nil {
@@ -3456,7 +3460,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var135 string
 				templ_7745c5c3_Var135, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_type"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 885, Col: 55}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 889, Col: 55}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var135))
 				if templ_7745c5c3_Err != nil {
@@ -3469,7 +3473,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var136 string
 				templ_7745c5c3_Var136, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_length"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 886, Col: 57}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 890, Col: 57}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var136))
 				if templ_7745c5c3_Err != nil {
@@ -3482,7 +3486,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var137 string
 				templ_7745c5c3_Var137, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_key"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 887, Col: 54}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 891, Col: 54}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var137))
 				if templ_7745c5c3_Err != nil {
@@ -3495,7 +3499,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var138 string
 				templ_7745c5c3_Var138, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_required"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 888, Col: 59}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 892, Col: 59}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var138))
 				if templ_7745c5c3_Err != nil {
@@ -3508,7 +3512,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var139 string
 				templ_7745c5c3_Var139, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_personal"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 889, Col: 59}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 893, Col: 59}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var139))
 				if templ_7745c5c3_Err != nil {
@@ -3521,7 +3525,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var140 string
 				templ_7745c5c3_Var140, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_mask"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 890, Col: 55}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 894, Col: 55}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var140))
 				if templ_7745c5c3_Err != nil {
@@ -3534,7 +3538,7 @@ func samplePreviewPage(p *catalog.Proposal, e ui.Errors) templ.Component {
 				var templ_7745c5c3_Var141 string
 				templ_7745c5c3_Var141, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.examples"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 891, Col: 54}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 895, Col: 54}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var141))
 				if templ_7745c5c3_Err != nil {
@@ -3629,7 +3633,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var144 string
 		templ_7745c5c3_Var144, templ_7745c5c3_Err = templ.JoinStringErrs(n + "name")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 913, Col: 48}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 917, Col: 48}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var144))
 		if templ_7745c5c3_Err != nil {
@@ -3642,7 +3646,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var145 string
 		templ_7745c5c3_Var145, templ_7745c5c3_Err = templ.JoinStringErrs(it.Name)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 913, Col: 66}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 917, Col: 66}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var145))
 		if templ_7745c5c3_Err != nil {
@@ -3655,7 +3659,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var146 string
 		templ_7745c5c3_Var146, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_name"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 913, Col: 112}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 917, Col: 112}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var146))
 		if templ_7745c5c3_Err != nil {
@@ -3668,7 +3672,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var147 string
 		templ_7745c5c3_Var147, templ_7745c5c3_Err = templ.JoinStringErrs(n + "code")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 915, Col: 59}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 59}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var147))
 		if templ_7745c5c3_Err != nil {
@@ -3681,7 +3685,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var148 string
 		templ_7745c5c3_Var148, templ_7745c5c3_Err = templ.JoinStringErrs(it.Code)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 915, Col: 77}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 77}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var148))
 		if templ_7745c5c3_Err != nil {
@@ -3694,7 +3698,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var149 string
 		templ_7745c5c3_Var149, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_code"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 915, Col: 123}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 123}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var149))
 		if templ_7745c5c3_Err != nil {
@@ -3707,7 +3711,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var150 string
 		templ_7745c5c3_Var150, templ_7745c5c3_Err = templ.JoinStringErrs(n + "type")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 917, Col: 48}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 921, Col: 48}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var150))
 		if templ_7745c5c3_Err != nil {
@@ -3720,7 +3724,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var151 string
 		templ_7745c5c3_Var151, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_type"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 917, Col: 94}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 921, Col: 94}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var151))
 		if templ_7745c5c3_Err != nil {
@@ -3738,7 +3742,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var152 string
 			templ_7745c5c3_Var152, templ_7745c5c3_Err = templ.JoinStringErrs(t.Key)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 26}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 26}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var152))
 			if templ_7745c5c3_Err != nil {
@@ -3761,7 +3765,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var153 string
 			templ_7745c5c3_Var153, templ_7745c5c3_Err = templ.JoinStringErrs(say(ctx, t.Text))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 86}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 86}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var153))
 			if templ_7745c5c3_Err != nil {
@@ -3774,7 +3778,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var154 string
 			templ_7745c5c3_Var154, templ_7745c5c3_Err = templ.JoinStringErrs(t.Key)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 919, Col: 96}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 96}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var154))
 			if templ_7745c5c3_Err != nil {
@@ -3792,7 +3796,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var155 string
 		templ_7745c5c3_Var155, templ_7745c5c3_Err = templ.JoinStringErrs(n + "length")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 53}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 53}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var155))
 		if templ_7745c5c3_Err != nil {
@@ -3805,7 +3809,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var156 string
 		templ_7745c5c3_Var156, templ_7745c5c3_Err = templ.JoinStringErrs(blankZero(it.Length))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 84}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 84}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var156))
 		if templ_7745c5c3_Err != nil {
@@ -3818,7 +3822,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var157 string
 		templ_7745c5c3_Var157, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_length"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 152}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 152}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var157))
 		if templ_7745c5c3_Err != nil {
@@ -3831,7 +3835,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var158 string
 		templ_7745c5c3_Var158, templ_7745c5c3_Err = templ.JoinStringErrs(n + "scale")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 204}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 204}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var158))
 		if templ_7745c5c3_Err != nil {
@@ -3844,7 +3848,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var159 string
 		templ_7745c5c3_Var159, templ_7745c5c3_Err = templ.JoinStringErrs(blankZero(it.Scale))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 923, Col: 234}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 234}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var159))
 		if templ_7745c5c3_Err != nil {
@@ -3857,7 +3861,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var160 string
 		templ_7745c5c3_Var160, templ_7745c5c3_Err = templ.JoinStringErrs(n + "key")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 924, Col: 70}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 928, Col: 70}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var160))
 		if templ_7745c5c3_Err != nil {
@@ -3880,7 +3884,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var161 string
 		templ_7745c5c3_Var161, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_key"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 924, Col: 145}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 928, Col: 145}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var161))
 		if templ_7745c5c3_Err != nil {
@@ -3893,7 +3897,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var162 string
 		templ_7745c5c3_Var162, templ_7745c5c3_Err = templ.JoinStringErrs(n + "required")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 925, Col: 75}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 929, Col: 75}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var162))
 		if templ_7745c5c3_Err != nil {
@@ -3916,7 +3920,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var163 string
 		templ_7745c5c3_Var163, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_required"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 925, Col: 160}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 929, Col: 160}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var163))
 		if templ_7745c5c3_Err != nil {
@@ -3929,7 +3933,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var164 string
 		templ_7745c5c3_Var164, templ_7745c5c3_Err = templ.JoinStringErrs(n + "personal")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 52}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 931, Col: 52}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var164))
 		if templ_7745c5c3_Err != nil {
@@ -3942,7 +3946,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var165 string
 		templ_7745c5c3_Var165, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_personal"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 927, Col: 102}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 931, Col: 102}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var165))
 		if templ_7745c5c3_Err != nil {
@@ -3960,7 +3964,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var166 string
 			templ_7745c5c3_Var166, templ_7745c5c3_Err = templ.JoinStringErrs(k.Key)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 930, Col: 26}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 934, Col: 26}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var166))
 			if templ_7745c5c3_Err != nil {
@@ -3983,7 +3987,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var167 string
 			templ_7745c5c3_Var167, templ_7745c5c3_Err = templ.JoinStringErrs(say(ctx, k.Text))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 930, Col: 82}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 934, Col: 82}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var167))
 			if templ_7745c5c3_Err != nil {
@@ -4006,7 +4010,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var168 string
 			templ_7745c5c3_Var168, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.confidence", "Share", ui.Percent(p.Columns[i].Confidence)))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 934, Col: 107}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 938, Col: 107}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var168))
 			if templ_7745c5c3_Err != nil {
@@ -4024,7 +4028,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var169 string
 		templ_7745c5c3_Var169, templ_7745c5c3_Err = templ.JoinStringErrs(n + "mask")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 938, Col: 48}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 942, Col: 48}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var169))
 		if templ_7745c5c3_Err != nil {
@@ -4037,7 +4041,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 		var templ_7745c5c3_Var170 string
 		templ_7745c5c3_Var170, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "catalog.item_mask"))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 938, Col: 94}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 942, Col: 94}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var170))
 		if templ_7745c5c3_Err != nil {
@@ -4055,7 +4059,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var171 string
 			templ_7745c5c3_Var171, templ_7745c5c3_Err = templ.JoinStringErrs(k.Key)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 941, Col: 26}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 945, Col: 26}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var171))
 			if templ_7745c5c3_Err != nil {
@@ -4078,7 +4082,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var172 string
 			templ_7745c5c3_Var172, templ_7745c5c3_Err = templ.JoinStringErrs(say(ctx, k.Text))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 941, Col: 78}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 945, Col: 78}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var172))
 			if templ_7745c5c3_Err != nil {
@@ -4097,7 +4101,7 @@ func sampleRow(i int, it *catalog.Item, p *catalog.Proposal) templ.Component {
 			var templ_7745c5c3_Var173 string
 			templ_7745c5c3_Var173, templ_7745c5c3_Err = templ.JoinStringErrs(strings.Join(p.Columns[i].Examples, " · "))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 947, Col: 49}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/catalog.templ`, Line: 951, Col: 49}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var173))
 			if templ_7745c5c3_Err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"gongshu/identity"
+	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/org"
@@ -48,6 +49,9 @@ func (c *Console) postTodos(ctx context.Context, a identity.Actor) ([]Todo, erro
 
 func (c *Console) ownFilingTodo(ctx context.Context, a identity.Actor) ([]Todo, error) {
 	state, err := c.Org.FilingState(ctx, a.Body)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil // a body that is closed has nothing to file
+	}
 	if err != nil {
 		return nil, err
 	}

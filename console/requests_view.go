@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/a-h/templ"
-
 	"gongshu/agreement"
 	"gongshu/casework"
 	"gongshu/catalog"
@@ -330,11 +328,11 @@ func agreementTerms(ctx context.Context, a agreement.Agreement, verified int, br
 		if !p.Signs {
 			continue
 		}
-		var cell templ.Component = ui.Badges(ui.BadgeInfo{Text: ui.T(ctx, "agreement.unsigned"), Tone: ui.Warn, Icon: "hourglass"})
+		state := ui.T(ctx, "agreement.unsigned")
 		if s, ok := a.Signed(p.Relation); ok {
-			cell = ui.Sub(ui.T(ctx, "agreement.signed_by", "Name", s.SignerName), ui.DateTime(s.At))
+			state = ui.T(ctx, "agreement.signed_by", "Name", s.SignerName) + " " + ui.DateTime(s.At)
 		}
-		terms = append(terms, ui.Term{Label: p.BodyName, Value: cell})
+		terms = append(terms, ui.Term{Label: profile.PartyTerm(p.Relation).In(web.Lang(ctx)), Value: ui.Sub(p.BodyName, state), Wide: true})
 	}
 	switch {
 	case broken != "":
