@@ -44,7 +44,7 @@ verify: ## generated code current, formatted, imports in order, every enforceabl
 
 clauses: ## which article is guarded by which test
 	go run ./cmd/gongshu clauses --tests .
-	go run ./cmd/gongshu clauses --tests . --csv > clause/tests.csv
+	@go run ./cmd/gongshu clauses --tests . --csv > clause/tests.csv.new && mv clause/tests.csv.new clause/tests.csv
 
 bench: assets ## all figures, written to docs/benchmarks.md
 	./scripts/bench.sh
