@@ -35,7 +35,6 @@ var order = []string{
 	"warehouse",
 	"catalog",
 	"casework",
-	"notice",
 	"org",
 	"operation",
 	"identity",
