@@ -11,6 +11,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/operation"
+	"gongshu/workday"
 )
 
 // Actions of the catalog; who may do them stands in operation/policies/catalog.cedar.
@@ -572,7 +573,7 @@ func (s *Service) publishTx(ctx context.Context, tx *db.Tx, a identity.Actor, r 
 }
 
 // beijing is the time zone of dates on documents; China has had one zone and no summer time since 1992.
-var beijing = time.FixedZone("CST", 8*3600)
+var beijing = workday.Zone
 
 // Revise starts a new version of what is in force, as a draft (FZM-12: updated when the data changes).
 // Errors: errs.Conflict when a newer version is under way.

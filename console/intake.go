@@ -21,6 +21,7 @@ import (
 	"gongshu/tabular"
 	"gongshu/ui"
 	"gongshu/warehouse"
+	"gongshu/workday"
 )
 
 // maxConsoleUpload bounds a file sent through a browser, in bytes.
@@ -412,7 +413,7 @@ func (c *Console) requestChannel(w http.ResponseWriter, r *http.Request) {
 	c.afterChannel(w, r, err, v)
 }
 
-var cityTime = time.FixedZone("CST", 8*3600)
+var cityTime = workday.Zone
 
 func (c *Console) afterChannel(w http.ResponseWriter, r *http.Request, err error, v channelsView) {
 	if err != nil {

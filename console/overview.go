@@ -18,6 +18,7 @@ import (
 	"gongshu/org"
 	"gongshu/sharing"
 	"gongshu/ui"
+	"gongshu/workday"
 )
 
 // routesOverview registers the overview screen (驾驶舱).
@@ -116,7 +117,7 @@ func (c *Console) overviewOf(ctx context.Context, a identity.Actor) (*overviewVi
 
 // lastMonths gives the months that end with the present one, the oldest first.
 func lastMonths(now time.Time, n int) []monthLine {
-	now = now.In(time.FixedZone("CST", 8*3600))
+	now = now.In(workday.Zone)
 	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, now.Location())
 	out := make([]monthLine, n)
 	for i := range out {

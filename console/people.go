@@ -18,6 +18,7 @@ import (
 	"gongshu/org"
 	"gongshu/tabular"
 	"gongshu/ui"
+	"gongshu/workday"
 )
 
 // routesPeople registers the pages of people and their accounts.
@@ -39,7 +40,7 @@ func (c *Console) routesPeople(mux *http.ServeMux) {
 }
 
 // china is the civil time in which people write days.
-var china = time.FixedZone("UTC+8", 8*3600)
+var china = workday.Zone
 
 // day reads a day written 2006-01-02; zero where the field is empty.
 func day(text, field string) (time.Time, error) {

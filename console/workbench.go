@@ -10,6 +10,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/web"
 	"gongshu/ui"
+	"gongshu/workday"
 )
 
 // Todo is a line of the workbench: something that waits for the actor.
@@ -202,7 +203,7 @@ func todoRows(todos []Todo) []ui.Row {
 
 // greetingKey picks the greeting by the hour in China.
 func greetingKey(now time.Time) string {
-	switch h := now.In(time.FixedZone("CST", 8*3600)).Hour(); {
+	switch h := now.In(workday.Zone).Hour(); {
 	case h < 5:
 		return "workbench.hello_night"
 	case h < 11:

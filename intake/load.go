@@ -24,6 +24,7 @@ import (
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
+	"gongshu/workday"
 )
 
 type progress struct{ read, accepted, rejected atomic.Int64 }
@@ -273,7 +274,7 @@ func (s *Service) options(b *Batch, r *catalog.Resource) quality.Options {
 	return opt
 }
 
-var china = time.FixedZone("CST", 8*3600)
+var china = workday.Zone
 
 // stored asks the warehouse which keys it has.
 func (s *Service) stored(resource string, r *catalog.Resource) func(context.Context, *tabular.Block, []bool) error {

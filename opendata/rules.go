@@ -14,6 +14,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/privacy"
 	"gongshu/profile"
+	"gongshu/workday"
 )
 
 // DefaultTreatments proposes what to do with each item: closed and authorised
@@ -203,7 +204,7 @@ func (d *Dataset) Cite(portal, address string, on time.Time) errs.Text {
 		d.Provider+": "+d.Title+", version "+strconv.Itoa(d.Version)+". "+portal+", "+address+", obtained "+day+".")
 }
 
-var beijing = time.FixedZone("CST", 8*3600)
+var beijing = workday.Zone
 
 func openingName(p *profile.Profile, t catalog.OpeningType) errs.Text {
 	key := profile.TermGeneral

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"gongshu/workday"
 	"strconv"
 	"strings"
 	"time"
@@ -9,7 +10,7 @@ import (
 
 // cityTime is the civil time of every city the program serves: China keeps
 // one zone and no summer time, so no zone database is needed.
-var cityTime = time.FixedZone("CST", 8*3600)
+var cityTime = workday.Zone
 
 // Num writes a whole number with thousands separators: 1,234,567.
 func Num(n int64) string {

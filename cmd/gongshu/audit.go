@@ -18,6 +18,7 @@ import (
 	"gongshu/internal/jobs"
 	"gongshu/profile"
 	"gongshu/ui"
+	"gongshu/workday"
 )
 
 // auditCmd exports the log and verifies it without a server.
@@ -116,7 +117,7 @@ func day(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, time.FixedZone("Asia/Shanghai", 8*3600))
+	t, err := time.ParseInLocation(time.DateOnly, text, workday.Zone)
 	if err != nil {
 		return time.Time{}, errs.Newf(errs.Invalid, "日期应写作 2026-11-22", "a date is written 2026-11-22").In(flag)
 	}
