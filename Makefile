@@ -18,7 +18,7 @@ ui/node_modules: ui/package-lock.json
 	cd ui && npm ci --no-audit --no-fund
 	@touch ui/node_modules
 
-ui/dist/manifest.json: ui/node_modules $(shell find ui/assets ui/build -type f 2>/dev/null)
+ui/dist/manifest.json: ui/node_modules $(shell find ui/src ui/build ui/package-lock.json -type f 2>/dev/null)
 	go run ./ui/build
 
 assets: ui/dist/manifest.json ## bundle styles and scripts into ui/dist
