@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +14,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -385,8 +382,7 @@ func gatewayFigures(ctx context.Context, env Env) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	masks, err := maskFigures(env)
-	return append(append(out, authorise), masks...), err
+	return append(out, authorise), nil
 }
 
 func gatewayAgainstBare(ctx context.Context, env Env, control, rows string, n, rounds int, slice float64) (Row, error) {
@@ -511,61 +507,4 @@ func authoriseFigure(ctx context.Context, env Env) (Row, error) {
 	took := time.Since(began) / times
 	return Row{What: fmt.Sprintf("authorise and find the plan at %d grants", grants), Value: took.String(), Bar: "≤ 5 µs", OK: took <= 5*time.Microsecond,
 		Note: "No allocation (a test holds at most two)."}, nil
-}
-
-// coreTime is the processor time of the calling thread: what one core does when
-// nothing else wants it.
-func coreTime() time.Duration {
-	var u syscall.Rusage
-	const thread = 1 // RUSAGE_THREAD
-	if err := syscall.Getrusage(thread, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// maskFigures times the masks on one core.
-func maskFigures(env Env) ([]Row, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var out []Row
-	for _, c := range []struct {
-		name, spec string
-		kind       privacy.Kind
-		aes        bool
-	}{{"FF1 over AES", "fpe", privacy.KindPhone, true}, {"FF1 over SM4", "fpe", privacy.KindPhone, false},
-		{"SM3-HMAC digest", "digest", privacy.KindResidentID, false}, {"ID pseudonym over AES", "pseudonym", privacy.KindResidentID, true},
-		{"ID pseudonym over SM4", "pseudonym", privacy.KindResidentID, false}, {"keep ends", "keep_ends:3,4", privacy.KindPhone, false}} {
-		keys, err := privacy.NewSoftKeys(bytes.Repeat([]byte{3}, 32), c.aes)
-		if err != nil {
-			return nil, err
-		}
-		spec, err := privacy.ParseMask(c.spec)
-		if err != nil {
-			return nil, err
-		}
-		m, err := privacy.NewMasker(spec, c.kind, keys, "bench")
-		if err != nil {
-			return nil, err
-		}
-		value := []byte("13800138000")
-		if c.kind == privacy.KindResidentID {
-			value = []byte("350102199001010016")
-		}
-		times := 1_000_000
-		if env.Quick {
-			times = 50_000
-		}
-		var buf []byte
-		began := coreTime()
-		for i := range times {
-			if c.kind == privacy.KindPhone {
-				binary.BigEndian.PutUint16(value[9:], uint16(0x3030+(i%10)<<8+i/10%10))
-			}
-			buf = m.Append(buf[:0], value)
-		}
-		r := float64(times) / (coreTime() - began).Seconds()
-		out = append(out, Row{What: "mask: " + c.name + ", one core", Value: rate(r, "values/s"), Bar: "≥ 1,000,000", OK: r >= 1e6})
-	}
-	return out, nil
 }

@@ -50,6 +50,7 @@ var suites = []struct {
 	run  func(ctx context.Context, env Env) ([]Row, error)
 }{
 	{"gateway", gatewayFigures},
+	{"masks", maskFigures},
 	{"audit", auditFigures},
 	{"warehouse", warehouseFigures},
 	{"intake", intakeFigures},

@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -22,25 +23,33 @@ type FF1 struct {
 	tweak   []byte
 	longest int
 	shapes  []*ff1Shape // by length of the string
-	buf, r  [16]byte
+	buf     [16]byte
 }
 
 // ff1Shape is what depends on the length of the string alone.
 type ff1Shape struct {
-	u, v       int
-	b, d       int
-	modU, modV uint64   // radix^u, radix^v
-	prefix     [16]byte // CBC-MAC of P and all but the last block of Q
-	last       [16]byte // the last block of Q with round and number still zero
+	u, v   int
+	b, d   int
+	mod    [2]uint64 // radix^u, radix^v: modulus of even and of odd rounds
+	hi, lo uint64    // last block of Q, round and number still zero, over the CBC-MAC of all before it
 }
 
 // NewFF1 makes an FF1 of a radix from 2 to 256 with a tweak of at most 64 KiB.
 func NewFF1(block cipher.Block, radix int, tweak []byte) (*FF1, error) {
+	if radix > 256 {
+		return nil, fmt.Errorf("privacy: FF1 of radix %d, want 2 to 256", radix)
+	}
+	return newFF1(block, radix, tweak)
+}
+
+// newFF1 takes every radix of the standard; numerals above 255 fit no byte, so
+// strings of such a radix are given as the numbers of their halves.
+func newFF1(block cipher.Block, radix int, tweak []byte) (*FF1, error) {
 	switch {
 	case block.BlockSize() != 16:
 		return nil, fmt.Errorf("privacy: FF1 over blocks of %d bytes, want 16", block.BlockSize())
-	case radix < 2 || radix > 256:
-		return nil, fmt.Errorf("privacy: FF1 of radix %d, want 2 to 256", radix)
+	case radix < 2 || radix > 1<<16:
+		return nil, fmt.Errorf("privacy: FF1 of radix %d, want 2 to 65536", radix)
 	case len(tweak) > 1<<16:
 		return nil, fmt.Errorf("privacy: FF1 tweak of %d bytes", len(tweak))
 	}
@@ -71,14 +80,14 @@ func (f *FF1) shape(n int) *ff1Shape {
 	if s := f.shapes[n]; s != nil {
 		return s
 	}
-	s := &ff1Shape{u: n / 2, v: n - n/2, modU: 1, modV: 1}
+	s := &ff1Shape{u: n / 2, v: n - n/2, mod: [2]uint64{1, 1}}
 	for range s.u {
-		s.modU *= f.radix
+		s.mod[0] *= f.radix
 	}
 	for range s.v {
-		s.modV *= f.radix
+		s.mod[1] *= f.radix
 	}
-	s.b = (bits.Len64(s.modV-1) + 7) / 8
+	s.b = (bits.Len64(s.mod[1]-1) + 7) / 8
 	s.d = 4*((s.b+3)/4) + 4
 	t := len(f.tweak)
 	q := make([]byte, t, t+32)
@@ -93,32 +102,42 @@ func (f *FF1) shape(n int) *ff1Shape {
 	mac := make([]byte, 16)
 	f.block.Encrypt(mac, p[:])
 	for ; len(q) > 16; q = q[16:] {
-		for i := range mac {
-			mac[i] ^= q[i]
-		}
+		subtle.XORBytes(mac, mac, q)
 		f.block.Encrypt(mac, mac)
 	}
-	copy(s.prefix[:], mac)
-	copy(s.last[:], q)
+	subtle.XORBytes(mac, mac, q)
+	s.hi, s.lo = binary.BigEndian.Uint64(mac), binary.BigEndian.Uint64(mac[8:])
 	f.shapes[n] = s
 	return s
 }
 
-// round gives y of a round modulo m.
-func (f *FF1) round(s *ff1Shape, i int, num, m uint64) uint64 {
-	f.buf = s.last
-	f.buf[15-s.b] = byte(i)
-	for j := 0; j < s.b; j++ {
-		f.buf[15-j] = byte(num >> (8 * j))
+// question writes the block that a round enciphers; number is the half that the
+// round leaves alone.
+func (s *ff1Shape) question(block []byte, round int, number uint64) {
+	hi, lo := s.hi, s.lo^number
+	if s.b == 8 {
+		hi ^= uint64(round)
+	} else {
+		lo ^= uint64(round) << (8 * s.b)
 	}
-	for j := range f.buf {
-		f.buf[j] ^= s.prefix[j]
-	}
-	f.block.Encrypt(f.r[:], f.buf[:])
+	binary.BigEndian.PutUint64(block, hi)
+	binary.BigEndian.PutUint64(block[8:], lo)
+}
+
+// answer reads y of the enciphered block, modulo the round's modulus.
+func (s *ff1Shape) answer(block []byte, m uint64) uint64 {
 	if s.d == 8 {
-		return binary.BigEndian.Uint64(f.r[:]) % m
+		return binary.BigEndian.Uint64(block) % m
 	}
-	return bits.Rem64(uint64(binary.BigEndian.Uint32(f.r[:])), binary.BigEndian.Uint64(f.r[4:]), m)
+	return bits.Rem64(uint64(binary.BigEndian.Uint32(block)), binary.BigEndian.Uint64(block[4:]), m)
+}
+
+// round gives y of one round, and its modulus.
+func (f *FF1) round(s *ff1Shape, i int, number uint64) (y, m uint64) {
+	m = s.mod[i&1]
+	s.question(f.buf[:], i, number)
+	f.block.Encrypt(f.buf[:], f.buf[:])
+	return s.answer(f.buf[:], m), m
 }
 
 func (f *FF1) number(x []byte) uint64 {
@@ -163,17 +182,19 @@ func (f *FF1) Encrypt(x []byte) error {
 		return err
 	}
 	s := f.shape(len(x))
-	a, b := f.number(x[:s.u]), f.number(x[s.u:])
-	for i := range 10 {
-		m := s.modU
-		if i%2 == 1 {
-			m = s.modV
-		}
-		a, b = b, addMod(a, f.round(s, i, b, m), m)
-	}
+	a, b := f.encrypt(s, f.number(x[:s.u]), f.number(x[s.u:]))
 	f.write(x[:s.u], a)
 	f.write(x[s.u:], b)
 	return nil
+}
+
+// encrypt is Encrypt of the numbers that the two halves of a string write.
+func (f *FF1) encrypt(s *ff1Shape, a, b uint64) (uint64, uint64) {
+	for i := range 10 {
+		y, m := f.round(s, i, b)
+		a, b = b, addMod(a, y, m)
+	}
+	return a, b
 }
 
 // Decrypt undoes Encrypt.
@@ -184,14 +205,66 @@ func (f *FF1) Decrypt(x []byte) error {
 	s := f.shape(len(x))
 	a, b := f.number(x[:s.u]), f.number(x[s.u:])
 	for i := 9; i >= 0; i-- {
-		m := s.modU
-		if i%2 == 1 {
-			m = s.modV
-		}
-		y := f.round(s, i, a, m)
+		y, m := f.round(s, i, a)
 		a, b = addMod(b, m-y, m), a
 	}
 	f.write(x[:s.u], a)
 	f.write(x[s.u:], b)
 	return nil
+}
+
+// manyBlocks is what a cipher offers that is faster at several blocks at once:
+// SM4 by vector instructions enciphers eight in the time of two.
+type manyBlocks interface {
+	Concurrency() int              // blocks at once
+	EncryptBlocks(dst, src []byte) // exactly so many
+}
+
+// ff1Lane is one string under encryption: its shape and the numbers of its halves.
+type ff1Lane struct {
+	s    *ff1Shape
+	a, b uint64
+}
+
+// ff1Lanes encrypts strings of any shape over one cipher side by side, round by
+// round, so that the cipher sees as many blocks at once as it likes. It has
+// scratch space and serves one goroutine at a time.
+type ff1Lanes struct {
+	one  cipher.Block
+	many manyBlocks // nil where the cipher takes one block at a time
+	buf  []byte
+}
+
+func newFF1Lanes(block cipher.Block) *ff1Lanes {
+	l := &ff1Lanes{one: block, buf: make([]byte, 16)}
+	if many, ok := block.(manyBlocks); ok && many.Concurrency() > 1 {
+		l.many, l.buf = many, make([]byte, 16*many.Concurrency())
+	}
+	return l
+}
+
+// run encrypts every lane.
+func (l *ff1Lanes) run(lanes []ff1Lane) {
+	for wide := len(l.buf) / 16; len(lanes) > 0; {
+		group := lanes[:min(wide, len(lanes))]
+		lanes = lanes[len(group):]
+		together := l.many != nil && 4*len(group) > wide // fewer are done sooner one by one
+		for i := range 10 {
+			for j := range group {
+				block := l.buf[16*j:][:16]
+				group[j].s.question(block, i, group[j].b)
+				if !together {
+					l.one.Encrypt(block, block)
+				}
+			}
+			if together {
+				l.many.EncryptBlocks(l.buf, l.buf)
+			}
+			for j := range group {
+				g := &group[j]
+				m := g.s.mod[i&1]
+				g.a, g.b = g.b, addMod(g.a, g.s.answer(l.buf[16*j:][:16], m), m)
+			}
+		}
+	}
 }

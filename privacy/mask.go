@@ -20,12 +20,23 @@ type Masker struct {
 	pool sync.Pool // *maskState, for masks that need keys
 }
 
-// maskState is the keyed scratch space of one goroutine.
+// maskState is the keyed scratch space of one goroutine. Encryption is in two
+// steps: values are laid out in dst with what is to be encrypted noted as lanes,
+// then all lanes are encrypted side by side and written over what was laid out.
 type maskState struct {
-	digits, letters, uscc *FF1
-	mac                   hash.Hash
-	sum, num              []byte
-	idx                   []int
+	digits, letters, ids, uscc *FF1
+	mac                        hash.Hash
+	sum                        []byte
+	cipher                     *ff1Lanes
+	lanes                      []ff1Lane
+	notes                      []laneNote // one a lane
+	idx                        []int      // places in dst of the characters of fpe lanes
+}
+
+// laneNote says where the outcome of a lane goes.
+type laneNote struct {
+	f        *FF1
+	at, till int // fpe: idx[at:till]; pseudonyms: dst[at:till]
 }
 
 // NewMasker prepares a mask. kind is the kind of personal data that the values
@@ -61,7 +72,7 @@ func NewMasker(spec MaskSpec, kind Kind, keys Keys, tweak string) (*Masker, erro
 }
 
 func newMaskState(keys Keys, block cipher.Block, tweak string) (*maskState, error) {
-	st := &maskState{sum: make([]byte, 0, 32), num: make([]byte, 0, 64), idx: make([]int, 0, 64)}
+	st := &maskState{sum: make([]byte, 0, 32), cipher: newFF1Lanes(block)}
 	var err error
 	if st.mac, err = keys.MAC("mask/digest/" + tweak); err != nil {
 		return nil, err
@@ -70,6 +81,9 @@ func newMaskState(keys Keys, block cipher.Block, tweak string) (*maskState, erro
 		return nil, err
 	}
 	if st.letters, err = NewFF1(block, 26, []byte(tweak)); err != nil {
+		return nil, err
+	}
+	if st.ids, err = newFF1(block, idRadix, []byte(tweak)); err != nil {
 		return nil, err
 	}
 	st.uscc, err = NewFF1(block, 31, []byte(tweak))
@@ -102,24 +116,98 @@ func (m *Masker) Append(dst, v []byte) []byte {
 	}
 	st := m.pool.Get().(*maskState)
 	defer m.pool.Put(st)
-	switch m.spec.Name {
-	case MaskDigest:
+	if m.spec.Name == MaskDigest {
 		st.mac.Reset()
 		st.mac.Write(v)
 		st.sum = st.mac.Sum(st.sum[:0])
 		return hex.AppendEncode(dst, st.sum[:16])
-	case MaskFPE:
-		return st.fpe(dst, v)
-	case MaskPseudonym:
-		switch {
-		case m.kind != KindUSCC && len(v) != 18 && len(v) != 15, m.kind == KindNone && !ResidentID(v).OK() && !USCC(v).OK():
-			return stars(dst, v)
-		case m.kind == KindUSCC, m.kind == KindNone && !ResidentID(v).OK():
-			return st.usccPseudonym(dst, v)
+	}
+	dst = st.lay(m, dst, v)
+	st.finish(dst)
+	return dst
+}
+
+// together is how many lanes gather before they are encrypted.
+const together = 64
+
+// AppendEach appends n masked values to dst, one after another, and where each
+// ends to ends. value gives value i; it is not kept. The outcome is that of n
+// calls of Append, but the encrypting masks (fpe, pseudonym) are 2 to 3 times as
+// fast over a cipher that takes several blocks at once, as SM4 does here.
+func (m *Masker) AppendEach(dst []byte, ends []int, n int, value func(i int) []byte) ([]byte, []int) {
+	if m.spec.Name != MaskFPE && m.spec.Name != MaskPseudonym {
+		for i := range n {
+			dst = m.Append(dst, value(i))
+			ends = append(ends, len(dst))
 		}
-		return st.idPseudonym(dst, v)
+		return dst, ends
+	}
+	st := m.pool.Get().(*maskState)
+	defer m.pool.Put(st)
+	for i := range n {
+		if v := value(i); len(v) > 0 {
+			dst = st.lay(m, dst, v)
+		}
+		ends = append(ends, len(dst))
+		if len(st.lanes) >= together {
+			st.finish(dst)
+		}
+	}
+	st.finish(dst)
+	return dst, ends
+}
+
+// lay appends a value in the form that its masked value will have; finish
+// encrypts what lay noted.
+func (st *maskState) lay(m *Masker, dst, v []byte) []byte {
+	if m.spec.Name == MaskFPE {
+		return st.layFPE(dst, v)
+	}
+	id := m.kind != KindUSCC && ResidentID(v).OK()
+	switch {
+	case id:
+		return st.layID(dst, v)
+	case (m.kind == KindUSCC || m.kind == KindNone) && USCC(v).OK():
+		return st.layUSCC(dst, v)
 	}
 	return stars(dst, v)
+}
+
+// finish encrypts the lanes and writes them over what was laid out in dst.
+func (st *maskState) finish(dst []byte) {
+	st.cipher.run(st.lanes)
+	for i := range st.lanes {
+		l, note := &st.lanes[i], &st.notes[i]
+		switch note.f {
+		case st.ids:
+			st.writeID(dst[note.at:note.till], l)
+		case st.uscc:
+			st.writeUSCC(dst[note.at:note.till], l)
+		case st.digits:
+			at := st.idx[note.at:note.till]
+			writeEach(dst, at[:l.s.u], 10, l.a, func(_, n byte) byte { return '0' + n })
+			writeEach(dst, at[l.s.u:], 10, l.b, func(_, n byte) byte { return '0' + n })
+		default:
+			at := st.idx[note.at:note.till]
+			keepCase := func(old, n byte) byte { return old&0x20 | 'A' + n }
+			writeEach(dst, at[:l.s.u], 26, l.a, keepCase)
+			writeEach(dst, at[l.s.u:], 26, l.b, keepCase)
+		}
+	}
+	st.lanes, st.notes, st.idx = st.lanes[:0], st.notes[:0], st.idx[:0]
+}
+
+// writeEach writes the numerals of a number to places of dst.
+func writeEach(dst []byte, at []int, radix, n uint64, char func(old, numeral byte) byte) {
+	for j := len(at) - 1; j >= 0; j-- {
+		dst[at[j]] = char(dst[at[j]], byte(n%radix))
+		n /= radix
+	}
+}
+
+func (st *maskState) note(f *FF1, n int, a, b uint64, at, till int) {
+	st.lanes = append(st.lanes, ff1Lane{s: f.shape(n), a: a, b: b})
+	st.notes = append(st.notes, laneNote{f: f, at: at, till: till})
 }
 
 // String is Append for a single text.
@@ -260,11 +348,11 @@ func roundTo(dst, v []byte, step float64) []byte {
 	return strconv.AppendFloat(dst, r, 'f', decimals, 64)
 }
 
-// fpe encrypts the digits of a value among themselves and the Latin letters among
-// themselves; what is too short to encrypt, and every other letter, becomes a
-// star; punctuation stays. A form stays a form: a phone number looks like digits,
-// a plate like letters and digits.
-func (st *maskState) fpe(dst, v []byte) []byte {
+// layFPE lays out a value whose digits will be encrypted among themselves and
+// whose Latin letters among themselves; what is too short to encrypt, and every
+// other letter, becomes a star; punctuation stays. A form stays a form: a phone
+// number looks like digits, a plate like letters and digits.
+func (st *maskState) layFPE(dst, v []byte) []byte {
 	base := len(dst)
 	for i := 0; i < len(v); {
 		r, size := utf8.DecodeRune(v[i:])
@@ -276,29 +364,35 @@ func (st *maskState) fpe(dst, v []byte) []byte {
 		}
 		i += size
 	}
-	out := dst[base:]
-	st.class(out, st.digits, digit, func(c byte) byte { return c - '0' }, func(_, n byte) byte { return '0' + n })
-	st.class(out, st.letters, letter, func(c byte) byte { return c&0x1f - 1 }, func(c, n byte) byte { return c&0x20 | 'A' + n })
+	st.class(dst, base, st.digits, digit, func(c byte) byte { return c - '0' })
+	st.class(dst, base, st.letters, letter, func(c byte) byte { return c&0x1f - 1 })
 	return dst
 }
 
-// class encrypts the characters of one class in place.
-func (st *maskState) class(out []byte, f *FF1, in func(byte) bool, value func(byte) byte, back func(old, n byte) byte) {
-	st.num, st.idx = st.num[:0], st.idx[:0]
-	for i, c := range out {
-		if in(c) {
-			st.num = append(st.num, value(c))
+// class notes the characters of one class, from base on, as a lane.
+func (st *maskState) class(dst []byte, base int, f *FF1, in func(byte) bool, value func(byte) byte) {
+	first := len(st.idx)
+	for i := base; i < len(dst); i++ {
+		if in(dst[i]) {
 			st.idx = append(st.idx, i)
 		}
 	}
-	ok := f.Fits(len(st.num)) && f.Encrypt(st.num) == nil
-	for j, i := range st.idx {
-		if ok {
-			out[i] = back(out[i], st.num[j])
-		} else {
-			out[i] = star
+	at := st.idx[first:]
+	if !f.Fits(len(at)) {
+		for _, i := range at {
+			dst[i] = star
 		}
+		st.idx = st.idx[:first]
+		return
 	}
+	number := func(at []int) (n uint64) {
+		for _, i := range at {
+			n = n*f.radix + uint64(value(dst[i]))
+		}
+		return n
+	}
+	half := len(at) / 2
+	st.note(f, len(at), number(at[:half]), number(at[half:]), first, len(st.idx))
 }
 
 // Days of the years that an ID pseudonym covers; births outside are hidden whole.
@@ -307,7 +401,14 @@ const (
 	idDays                  = 73049
 )
 
-var idDomain = uint64(100 * idDays * 1000)
+// An ID's county, day and sequence make one number of idDomain. It is encrypted as
+// four numerals of radix 293: 293⁴ is the first fourth power not below the domain,
+// and only 0.9 % above, so that hardly ever a number falls outside it.
+const (
+	idDomain = 100 * idDays * 1000
+	idRadix  = 293
+	idHalf   = idRadix * idRadix
+)
 
 func dayNumber(y, m, d int) int {
 	n := 0
@@ -333,13 +434,10 @@ func dayDate(n int) (y, m, d int) {
 	return y, m, n + 1
 }
 
-// idPseudonym maps a sound number to another sound number one to one: province
-// and city stay, county, date of birth and sequence are encrypted together, and
-// the check digit is made anew.
-func (st *maskState) idPseudonym(dst, v []byte) []byte {
-	if !ResidentID(v).OK() {
-		return stars(dst, v)
-	}
+// layID lays out a sound number that will be mapped to another sound number one to
+// one: province and city stay, county, date of birth and sequence are encrypted
+// together, and the check digit is made anew.
+func (st *maskState) layID(dst, v []byte) []byte {
 	var id [18]byte
 	copy(id[:], v)
 	if len(v) == 15 {
@@ -352,56 +450,51 @@ func (st *maskState) idPseudonym(dst, v []byte) []byte {
 	}
 	n := (uint64(two(id[:], 4))*idDays+uint64(dayNumber(y, m, d)-idFirstDay))*1000 +
 		uint64(id[14]-'0')*100 + uint64(two(id[:], 15))
-	st.num = st.num[:0]
-	st.num = append(st.num, make([]byte, 10)...)
-	for { // walk the cycle back into the domain: seven steps of ten stay inside
-		st.digits.write(st.num, n)
-		if st.digits.Encrypt(st.num) != nil {
-			return stars(dst, v)
-		}
-		if n = st.digits.number(st.num); n < idDomain {
-			break
-		}
+	st.note(st.ids, 4, n/idHalf, n%idHalf, len(dst), len(dst)+18)
+	return append(dst, id[:]...)
+}
+
+func (st *maskState) writeID(id []byte, l *ff1Lane) {
+	n := l.a*idHalf + l.b
+	for n >= idDomain { // walk the cycle back into the domain
+		a, b := st.ids.encrypt(l.s, n/idHalf, n%idHalf)
+		n = a*idHalf + b
 	}
 	seq := n % 1000
 	n /= 1000
-	y, m, d = dayDate(int(n % idDays))
-	county := n / idDays
+	y, m, d := dayDate(int(n % idDays))
 	put := func(i, v int) { id[i], id[i+1] = byte('0'+v/10), byte('0'+v%10) }
-	put(4, int(county))
+	put(4, int(n/idDays))
 	put(6, y/100)
 	put(8, y%100)
 	put(10, m)
 	put(12, d)
 	id[14] = byte('0' + seq/100)
 	put(15, int(seq%100))
-	id[17] = idCheckDigit(id[:])
-	return append(dst, id[:]...)
+	id[17] = idCheckDigit(id)
 }
 
-// usccPseudonym maps a sound code to another sound code one to one: registrar,
-// category and division stay, the organisation's eight characters are encrypted,
-// both check characters made anew.
-func (st *maskState) usccPseudonym(dst, v []byte) []byte {
-	if !USCC(v).OK() {
-		return stars(dst, v)
+// layUSCC lays out a sound code that will be mapped to another sound code one to
+// one: registrar, category and division stay, the organisation's eight characters
+// are encrypted, both check characters made anew.
+func (st *maskState) layUSCC(dst, v []byte) []byte {
+	number := func(v []byte) (n uint64) {
+		for _, c := range v {
+			n = n*31 + uint64(usccValue[c]-1)
+		}
+		return n
 	}
-	st.num = st.num[:0]
-	for _, c := range v[8:16] {
-		st.num = append(st.num, usccValue[c]-1)
+	st.note(st.uscc, 8, number(v[8:12]), number(v[12:16]), len(dst), len(dst)+18)
+	return append(dst, v...)
+}
+
+func (st *maskState) writeUSCC(code []byte, l *ff1Lane) {
+	for i := 3; i >= 0; i-- {
+		code[8+i], code[12+i] = usccAlphabet[l.a%31], usccAlphabet[l.b%31]
+		l.a, l.b = l.a/31, l.b/31
 	}
-	if st.uscc.Encrypt(st.num) != nil {
-		return stars(dst, v)
-	}
-	base := len(dst)
-	dst = append(dst, v...)
-	out := dst[base:]
-	for i, n := range st.num {
-		out[8+i] = usccAlphabet[n]
-	}
-	out[16] = orgCheckDigit(out, 8)
-	out[17] = usccCheckDigit(out)
-	return dst
+	code[16] = orgCheckDigit(code, 8)
+	code[17] = usccCheckDigit(code)
 }
 
 // AppendString is Append of a text.

@@ -2,7 +2,9 @@ package privacy
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -250,6 +252,72 @@ func FuzzValidators(f *testing.F) {
 	})
 }
 
+// TestEachIsAppend: many values at once come out as they do one by one, whatever
+// they are, whichever cipher, and after whatever stands in dst.
+func TestEachIsAppend(t *testing.T) {
+	for _, aes := range []bool{false, true} {
+		rapid.Check(t, func(t *rapid.T) {
+			spec, err := ParseMask(rapid.SampledFrom(append(slices.Clone(hidden), "")).Draw(t, "mask"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys, err := NewSoftKeys([]byte("0123456789abcdef0123456789abcdef"), aes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := NewMasker(spec, rapid.SampledFrom([]Kind{KindNone, KindResidentID, KindUSCC, KindPhone}).Draw(t, "kind"), keys, "t")
+			if err != nil {
+				t.Fatal(err)
+			}
+			values := rapid.SliceOfN(rapid.OneOf(rapid.Custom(drawID), rapid.Custom(drawUSCC), rapid.StringMatching(`1[3-9][0-9]{9}`),
+				rapid.StringMatching(`闽[A-Z][A-Za-z0-9]{5,40}`), rapid.String()), 0, 150).Draw(t, "values")
+			dst, ends := m.AppendEach([]byte("before"), []int{6}, len(values), func(i int) []byte { return []byte(values[i]) })
+			if string(dst[:6]) != "before" || len(ends) != len(values)+1 || ends[len(values)] != len(dst) {
+				t.Fatalf("%d values: %q, ends %v", len(values), dst, ends)
+			}
+			for i, v := range values {
+				if got, want := string(dst[ends[i]:ends[i+1]]), m.String(v); got != want {
+					t.Fatalf("value %d, %q: %q, alone %q", i, v, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestFPEIsFF1: the mask is FF1 of the standard, digits and letters apart.
+func TestFPEIsFF1(t *testing.T) {
+	keys := testKeys(t, false)
+	block, err := keys.Block("mask/fpe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digits, _ := NewFF1(block, 10, []byte("t"))
+	letters, _ := NewFF1(block, 26, []byte("t"))
+	m := masker(t, "fpe", KindNone, "t")
+	rapid.Check(t, func(t *rapid.T) {
+		d, l := []byte(rapid.StringMatching(`[0-9]{6,38}`).Draw(t, "digits")), []byte(rapid.StringMatching(`[A-Z]{5,26}`).Draw(t, "letters"))
+		got := m.String(string(d) + "-" + string(l))
+		for i := range d {
+			d[i] -= '0'
+		}
+		for i := range l {
+			l[i] -= 'A'
+		}
+		if err := errors.Join(digits.Encrypt(d), letters.Encrypt(l)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range d {
+			d[i] += '0'
+		}
+		for i := range l {
+			l[i] += 'A'
+		}
+		if want := string(d) + "-" + string(l); got != want {
+			t.Fatalf("masked %s, encrypted %s", got, want)
+		}
+	})
+}
+
 func BenchmarkMasks(b *testing.B) {
 	for _, c := range []struct {
 		spec string
@@ -284,6 +352,19 @@ func BenchmarkMasks(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					dst = m.Append(dst[:0], in)
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "values/s")
+			})
+			b.Run(c.spec+"/"+string(c.kind)+"/"+name+"/each", func(b *testing.B) {
+				s, _ := ParseMask(c.spec)
+				m, err := NewMasker(s, c.kind, testKeys(b, aes), "t")
+				if err != nil {
+					b.Fatal(err)
+				}
+				in, dst, ends := []byte(c.in), make([]byte, 0, 2048), make([]int, 0, 64)
+				b.ReportAllocs()
+				for i := 0; i < b.N; i += 64 {
+					dst, ends = m.AppendEach(dst[:0], ends[:0], 64, func(int) []byte { return in })
 				}
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "values/s")
 			})
