@@ -213,14 +213,3 @@ func (o *outColumn) masked(dst []byte, v warehouse.Value) []byte {
 	var raw [48]byte
 	return o.masker.Append(dst, o.column.Append(raw[:0], v))
 }
-
-// text appends the value as it leaves in CSV: masked or canonical.
-func (o *outColumn) text(dst []byte, v warehouse.Value) []byte {
-	switch {
-	case v.IsNull():
-		return dst
-	case o.masker != nil:
-		return o.masked(dst, v)
-	}
-	return o.column.Append(dst, v)
-}

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"time"
 
 	"gongshu/audit"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/privacy"
 	"gongshu/tabular"
 	"gongshu/warehouse"
 )
@@ -95,24 +97,34 @@ type stream struct {
 	req  ObtainRequest
 	open func(StreamInfo) (io.Writer, error)
 
-	since   warehouse.Token
-	ops     bool
-	info    StreamInfo
-	mark    watermark
-	enc     encoder
-	names   []string
-	cells   [][]byte
-	null    []bool
-	ends    []int
-	scratch []byte
-	buf     []byte
-	out     io.Writer
-	sum     hash.Hash
-	bytes   int64
-	rows    int64
-	taken   int64 // rows already counted against the quota
-	begun   bool
-	full    bool
+	since  warehouse.Token
+	ops    bool
+	info   StreamInfo
+	mark   watermark
+	enc    encoder
+	held   []heldRow
+	block  *tabular.Block // cells of the held rows in canonical form
+	masked *tabular.Block
+	masker *privacy.BlockMasker
+	cells  [][]byte
+	null   []bool
+	buf    []byte
+	out    io.Writer
+	sum    hash.Hash
+	bytes  int64
+	rows   int64
+	taken  int64 // rows already counted against the quota
+	begun  bool
+	full   bool
+}
+
+// heldRows is how many rows wait to be masked together and written.
+const heldRows = 64
+
+// heldRow is what a row that waits has beside its cells.
+type heldRow struct {
+	op    string
+	token warehouse.Token
 }
 
 // errFull ends a scan whose quota or limit is used up.
@@ -150,8 +162,10 @@ func (st *stream) prepare(ctx context.Context) (err error) {
 	}
 	st.mark = st.s.watermark(st.info.Release)
 	var columns []tabular.Column
+	var masks []*privacy.Masker
 	for i := range st.b.out {
 		o := &st.b.out[i]
+		masks = append(masks, o.masker)
 		typ := byte('C')
 		if o.masker == nil && o.Type != "" {
 			typ = o.Type[0]
@@ -164,7 +178,8 @@ func (st *stream) prepare(ctx context.Context) (err error) {
 	if st.req.Tokens {
 		columns = append(columns, tabular.Column{Name: "_since", Type: 'C'})
 	}
-	st.cells, st.null, st.ends = make([][]byte, len(columns)), make([]bool, len(columns)), make([]int, len(columns))
+	st.cells, st.null = make([][]byte, len(columns)), make([]bool, len(columns))
+	st.block, st.masked, st.masker = tabular.NewBlock(), tabular.NewBlock(), privacy.NewBlockMasker(masks)
 	switch st.req.Format {
 	case "csv":
 		st.enc = &csvEncoder{columns: columns, mark: &st.mark}
@@ -182,7 +197,7 @@ func (st *stream) entry(outcome string) audit.Entry {
 	e := st.s.entry(st.call, st.p, Obtain)
 	e.Outcome = outcome
 	e.Notes = []audit.Note{{Key: "bytes", Value: st.bytes}, {Key: "digest", Value: hex.EncodeToString(st.sum.Sum(nil))}, {Key: "fields", Value: st.p.all},
-		{Key: "format", Value: st.req.Format}, {Key: "release", Value: st.info.Release}, {Key: "rows", Value: st.rows},
+		{Key: "format", Value: st.req.Format}, {Key: "release", Value: st.info.Release}, {Key: "rows", Value: st.rows - int64(len(st.held))},
 		{Key: "stage", Value: "end"}, {Key: "user", Value: st.call.User}}
 	return e
 }
@@ -223,6 +238,9 @@ func (st *stream) run(ctx context.Context) (StreamEnd, error) {
 	if err != nil && !errors.Is(err, errFull) {
 		return StreamEnd{}, err
 	}
+	if err := st.write(); err != nil {
+		return StreamEnd{}, err
+	}
 	if st.buf, err = st.enc.end(st.buf); err != nil {
 		return StreamEnd{}, err
 	}
@@ -235,8 +253,7 @@ func (st *stream) run(ctx context.Context) (StreamEnd, error) {
 	return end, err
 }
 
-// visit writes one change. Cells are gathered in one scratch buffer whose
-// sub-slices are set at the end, because it may grow on the way.
+// visit takes in one change.
 func (st *stream) visit(c warehouse.Change) error {
 	if st.req.Limit > 0 && st.rows >= st.req.Limit {
 		st.full = true
@@ -254,15 +271,10 @@ func (st *stream) visit(c warehouse.Change) error {
 		}
 	}
 	op := "upsert"
-	n := len(st.b.out)
-	st.scratch = st.scratch[:0]
-	ends := st.ends[:n]
 	switch c.Kind {
 	case warehouse.Written:
 		for i := range st.b.out {
-			st.scratch = st.b.out[i].text(st.scratch, c.Row[i])
-			ends[i] = len(st.scratch)
-			st.null[i] = c.Row[i].IsNull()
+			st.block.Take(st.b.out[i].column.Append(st.block.Buffer(), c.Row[i]))
 		}
 	case warehouse.Deleted:
 		if st.info.DeletionsWithheld {
@@ -270,44 +282,59 @@ func (st *stream) visit(c warehouse.Change) error {
 		}
 		op = "delete"
 		for i := range st.b.out {
-			st.null[i] = true
-			for j, k := range st.b.table.Key {
-				if k == st.b.out[i].physical {
-					st.scratch = st.b.out[i].text(st.scratch, c.Row[j])
-					st.null[i] = c.Row[j].IsNull()
-				}
+			o := &st.b.out[i]
+			var v warehouse.Value // null unless of the key
+			if j := slices.Index(st.b.table.Key, o.physical); j >= 0 {
+				v = c.Row[j]
 			}
-			ends[i] = len(st.scratch)
+			st.block.Take(o.column.Append(st.block.Buffer(), v))
 		}
 	case warehouse.Reset:
 		if !st.ops {
 			return nil
 		}
 		op = "reset"
-		for i := range st.b.out {
-			ends[i], st.null[i] = 0, true
+		for range st.b.out {
+			st.block.Add(nil)
 		}
 	}
-	at := 0
-	for i := range n {
-		st.cells[i] = st.scratch[at:ends[i]:ends[i]]
-		at = ends[i]
-	}
-	if st.ops {
-		st.cells[n], st.null[n] = []byte(op), false
-		n++
-	}
-	if st.req.Tokens {
-		st.cells[n], st.null[n] = []byte(st.s.seal(st.p, c.Token)), false
-	}
-	var err error
-	if st.buf, err = st.enc.row(st.buf, st.cells, st.null); err != nil {
-		return err
-	}
 	st.rows++
-	if len(st.buf) >= flushAt {
-		return st.flush()
+	st.block.EndRow(st.rows)
+	st.held = append(st.held, heldRow{op, c.Token})
+	if len(st.held) == heldRows {
+		return st.write()
 	}
+	return nil
+}
+
+// write masks and encodes the rows that are held.
+func (st *stream) write() error {
+	st.masker.Mask(st.masked, st.block)
+	for r, row := range st.held {
+		n := len(st.b.out)
+		for i := range n {
+			st.cells[i] = st.masked.Cell(r, i)
+			st.null[i] = len(st.cells[i]) == 0
+		}
+		if st.ops {
+			st.cells[n], st.null[n] = []byte(row.op), false
+			n++
+		}
+		if st.req.Tokens {
+			st.cells[n], st.null[n] = []byte(st.s.seal(st.p, row.token)), false
+		}
+		var err error
+		if st.buf, err = st.enc.row(st.buf, st.cells, st.null); err != nil {
+			return err
+		}
+		if len(st.buf) >= flushAt {
+			if err := st.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	st.held = st.held[:0]
+	st.block.Reset()
 	return nil
 }
 

@@ -174,17 +174,17 @@ func (e *examiner) findings(k int64) Findings {
 // pass streams the warehouse's rows as they will be opened, block by block.
 func (s *Service) pass(ctx context.Context, resource string, p *plan, give func(b *tabular.Block, cells func(r int) [][]byte) error) error {
 	var columns []warehouse.Column
-	block := tabular.NewBlock()
-	masked := make([][]byte, len(p.items))
+	block, masked, masker := tabular.NewBlock(), tabular.NewBlock(), privacy.NewBlockMasker(p.masks)
 	cells := make([][]byte, len(p.items))
 	n := int64(0)
 	flush := func() error {
 		if block.Len() == 0 {
 			return nil
 		}
-		err := give(block, func(r int) [][]byte {
+		masker.Mask(masked, block)
+		err := give(masked, func(r int) [][]byte {
 			for i := range cells {
-				cells[i] = block.Cell(r, i)
+				cells[i] = masked.Cell(r, i)
 			}
 			return cells
 		})
@@ -199,12 +199,7 @@ func (s *Service) pass(ctx context.Context, resource string, p *plan, give func(
 			}
 			n++
 			for i, v := range c.Row {
-				if p.masks[i] == nil || v.IsNull() {
-					block.Take(columns[i].Append(block.Buffer(), v))
-					continue
-				}
-				masked[i] = columns[i].Append(masked[i][:0], v)
-				block.Take(p.masks[i].Append(block.Buffer(), masked[i]))
+				block.Take(columns[i].Append(block.Buffer(), v))
 			}
 			block.EndRow(n)
 			if block.Len() == 1024 {

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"gongshu/tabular"
 )
 
 func testKeys(t testing.TB, aes bool) Keys {
@@ -281,6 +283,37 @@ func TestEachIsAppend(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBlocks: a block is masked column by column into what each cell's mask makes of it.
+func TestBlocks(t *testing.T) {
+	src, dst := tabular.NewBlock(), tabular.NewBlock()
+	masks := []*Masker{masker(t, "pseudonym", KindResidentID, "t"), nil, masker(t, "fpe", KindPhone, "t"), masker(t, "keep_ends:1,0", KindName, "t")}
+	rows := [][4]string{{"350102199001010016", "甲", "13800138000", "王小明"}, {"", "", "", ""}, {"x", "乙", "1380013800x", "李"}}
+	for i, r := range rows {
+		for _, c := range r {
+			src.AddString(c)
+		}
+		src.EndRow(int64(7 + i))
+	}
+	b := NewBlockMasker(masks)
+	for range 2 { // again, over what the first left in the scratch space
+		b.Mask(dst, src)
+		if dst.Len() != len(rows) {
+			t.Fatalf("%d rows", dst.Len())
+		}
+		for i, r := range rows {
+			for c, v := range r {
+				want := v
+				if masks[c] != nil {
+					want = masks[c].String(v)
+				}
+				if got := string(dst.Cell(i, c)); got != want || dst.Number(i) != int64(7+i) {
+					t.Errorf("row %d, column %d, number %d: %q, want %q", i, c, dst.Number(i), got, want)
+				}
+			}
+		}
 	}
 }
 
