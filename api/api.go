@@ -193,7 +193,7 @@ func (p *problem) ContentType(string) string { return "application/problem+json"
 
 func (a *API) problem(ctx context.Context, err error) error {
 	lang := web.Lang(ctx)
-	p := &problem{web.NewProblem(err, lang, web.ID(ctx))}
+	p := &problem{web.NewProblem(ctx, err, lang)}
 	if p.Status >= 500 && !errors.Is(err, context.Canceled) {
 		a.Log.Error("failed", "id", web.ID(ctx), "err", err)
 	}
@@ -235,6 +235,6 @@ func newProblem(status int, msg string, faults ...error) huma.StatusError {
 	if len(e.Problems) == 0 && msg != "" && status < 500 {
 		e.Problems = append(e.Problems, errs.Problem{Code: "schema", Text: errs.T(msg, msg)})
 	}
-	p := web.NewProblem(e, web.Chinese, "")
+	p := web.NewProblem(context.Background(), e, web.Chinese)
 	return &problem{p}
 }

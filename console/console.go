@@ -111,7 +111,7 @@ func (c *Console) frame(r *http.Request, a identity.Actor) *ui.Frame {
 		Home: "/console/", ClauseBase: "/console/clauses/", Path: r.URL.RequestURI(),
 	}
 	if c.Profile != nil {
-		f.Own = ui.Instruments(c.Profile.Instruments())
+		f.Rules = c.Profile.ID
 	}
 	if c.Notices != nil {
 		f.Notices = c.Notices(ctx)

@@ -47,8 +47,7 @@ type overviewView struct {
 	calls, refused           int64 // last 30 days
 	months                   []monthLine
 	batches                  int
-	mayBatches               bool   // the batches behind the counts are open to the actor
-	overdueClauses           string // articles on aggregating in time
+	mayBatches               bool // the batches behind the counts are open to the actor
 }
 
 type overdueLine struct {
@@ -103,7 +102,6 @@ func (c *Console) overviewOf(ctx context.Context, a identity.Actor) (*overviewVi
 	if err != nil {
 		return nil, err
 	}
-	v.overdueClauses = ui.OwnClauses(c.Profile.ID, "FZM-13", "LY-9", "FS-20")
 	v.mayBatches = c.Door.May(a, "intake.batch.view", operation.Target{Kind: "batch", Body: a.Body, District: a.District}) == nil
 	v.months = lastMonths(c.Now(), 12)
 	if err := c.overviewIntake(ctx, v, body, rows); err != nil {

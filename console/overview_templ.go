@@ -420,7 +420,7 @@ func overviewPage(v *overviewView, shares, opens []ui.Point) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card(ui.CardInfo{ID: "overdue", Title: ui.T(ctx, "overview.overdue"), Icon: "hourglass", Clause: v.overdueClauses, Flush: len(v.overdue) > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card(ui.CardInfo{ID: "overdue", Title: ui.T(ctx, "overview.overdue"), Icon: "hourglass", Clause: "FZM-13", Flush: len(v.overdue) > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -31,7 +31,7 @@ func (p *Portal) home(w http.ResponseWriter, r *http.Request) {
 	authority := profile.Authority.Of(p.Profile).V
 	ui.Render(w, r, homePage(homeView{
 		city: p.City.In(web.Lang(ctx)), sum: sum, general: general, authorised: authorised,
-		authority: ui.Pick(ctx, authority.ZH, authority.EN), clauses: p.citing([]string{"FZM-21", "FZO-3", "LY-16"}),
+		authority: ui.Pick(ctx, authority.ZH, authority.EN), clauses: platformClauses,
 	}))
 }
 

@@ -24,33 +24,32 @@ func (p *Portal) routesPages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /rules/{id}", p.rule)
 }
 
-// duty is a line of the rules of conduct, with the articles of any city that say
-// so; only those of this city are shown.
+// platformClauses ask for one open platform.
+const platformClauses = "FZM-21 FZO-3 LY-16"
+
+// duty is a line of the rules of conduct, with the articles that say so.
 type duty struct {
 	words   string
-	clauses []string
+	clauses string
 }
 
 // duties are what users of open data are held to (FZO-3: the rules of conduct
 // are published; FZO-12, FZO-15, FZO-16, FZO-26, FZO-32, FZM-26, FS-32, FS-37).
 var duties = []duty{
-	{"portal.duty_law", []string{"FZO-16", "FZO-32", "FS-37"}},
-	{"portal.duty_source", []string{"FZO-15", "FZM-26"}},
-	{"portal.duty_privacy", []string{"FZO-16", "FS-32"}},
-	{"portal.duty_purpose", []string{"FZO-12", "FZO-15", "FS-37"}},
-	{"portal.duty_load", nil},
-	{"portal.duty_report", []string{"FZO-26", "FS-38"}},
-	{"portal.duty_inspection", []string{"FZO-30"}},
-	{"portal.duty_consequence", []string{"FZO-16"}},
+	{"portal.duty_law", "FZO-16 FZO-32 FS-37"},
+	{"portal.duty_source", "FZO-15 FZM-26"},
+	{"portal.duty_privacy", "FZO-16 FS-32"},
+	{"portal.duty_purpose", "FZO-12 FZO-15 FS-37"},
+	{"portal.duty_load", ""},
+	{"portal.duty_report", "FZO-26 FS-38"},
+	{"portal.duty_inspection", "FZO-30"},
+	{"portal.duty_consequence", "FZO-16"},
 }
-
-// citing keeps of some clause ids those of this city's own instruments.
-func (p *Portal) citing(ids []string) string { return ui.OwnClauses(p.Profile.ID, ids...) }
 
 func (p *Portal) about(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	authority := profile.AuthorityFull.Of(p.Profile).V
-	ui.Render(w, r, aboutPage(p.City.In(web.Lang(ctx)), ui.Pick(ctx, authority.ZH, authority.EN), p.citing([]string{"FZM-21", "FZO-3", "LY-16"}), p.openingTypes(ctx), p.Console != ""))
+	ui.Render(w, r, aboutPage(p.City.In(web.Lang(ctx)), ui.Pick(ctx, authority.ZH, authority.EN), platformClauses, p.openingTypes(ctx), p.Console != ""))
 }
 
 // openingType is one of the city's kinds of opening, in its own words.
@@ -61,9 +60,9 @@ func (p *Portal) openingTypes(ctx context.Context) []openingType {
 	for _, kind := range []string{"general", "authorised", "closed"} {
 		term := p.Profile.OpeningTerm(kind)
 		out = append(out, openingType{kind: kind, name: ui.Pick(ctx, term.ZH, term.EN), text: ui.T(ctx, "portal.opening_"+kind),
-			clauses: p.citing(map[string][]string{
-				"general": {"FZO-7", "FZM-22", "LY-17", "FS-36"}, "authorised": {"FZO-8", "FZM-22", "LY-18", "FS-36"}, "closed": {"FZO-5", "FS-14"},
-			}[kind])})
+			clauses: map[string]string{
+				"general": "FZO-7 FZM-22 LY-17 FS-36", "authorised": "FZO-8 FZM-22 LY-18 FS-36", "closed": "FZO-5 FS-14",
+			}[kind]})
 	}
 	return out
 }
@@ -72,7 +71,7 @@ func (p *Portal) conduct(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	var lines []conductLine
 	for _, d := range duties {
-		lines = append(lines, conductLine{ui.T(ctx, d.words), p.citing(d.clauses)})
+		lines = append(lines, conductLine{ui.T(ctx, d.words), d.clauses})
 	}
 	ui.Render(w, r, conductPage(lines))
 }

@@ -113,7 +113,7 @@ func (p *Portal) frame(r *http.Request) *ui.Frame {
 		},
 	}
 	if p.Profile != nil {
-		f.Own = ui.Instruments(p.Profile.Instruments())
+		f.Rules = p.Profile.ID
 	}
 	if p.Notices != nil {
 		f.Notices = p.Notices(ctx)

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"gongshu/clause"
@@ -26,24 +25,13 @@ func clauseLabel(ctx context.Context, id string) string {
 	return T(ctx, key, "Number", number)
 }
 
-// ownClause says whether an article is of the frame's city. An id outside the
-// register is shown, so that the mistake is seen.
-func ownClause(ctx context.Context, id string) bool {
-	own := frame(ctx).Own
-	if len(own) == 0 {
-		return true
+// clausesHere gives the articles by which the frame's city says what the cited
+// ones say, out of ids separated by spaces or commas.
+func clausesHere(ctx context.Context, ids string) []string {
+	if city := frame(ctx).Rules; city != "" {
+		return clause.In(city, splitIDs(ids)...)
 	}
-	c, ok := clause.Get(id)
-	return !ok || slices.Contains(own, c.Instrument)
-}
-
-// Instruments gives the codes of some regulations, for Frame.Own.
-func Instruments(all []clause.Instrument) []string {
-	var codes []string
-	for _, in := range all {
-		codes = append(codes, in.Code)
-	}
-	return codes
+	return splitIDs(ids)
 }
 
 // clauseHint is what the pointer shows: the full citation, and in Chinese the
@@ -61,21 +49,4 @@ func clauseHint(ctx context.Context, id string) string {
 		text = append(text[:120], '…')
 	}
 	return c.CitationZH() + "：" + string(text)
-}
-
-// OwnClauses keeps of some articles those of a city's own regulations, joined by
-// spaces as the Clause fields of components take them; for rules that several
-// cities state in articles of their own.
-func OwnClauses(city string, ids ...string) string {
-	var own []string
-	for _, id := range ids {
-		c, ok := clause.Get(id)
-		if !ok {
-			continue
-		}
-		if in, ok := clause.InstrumentOf(c.Instrument); ok && in.City == city {
-			own = append(own, id)
-		}
-	}
-	return strings.Join(own, " ")
 }

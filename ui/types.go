@@ -91,7 +91,7 @@ type Frame struct {
 	Unread     int       // messages
 	Inbox      string    // address of the messages, "" hides the bell
 	ClauseBase string    // address before a clause id: "/console/clauses/"
-	Own        []string  // codes of the city's own instruments; articles of other cities are not shown. Empty shows all
+	Rules      string    // profile's id of the city by whose articles the page speaks; "" shows the articles that are cited
 	Path       string    // path and query of this page, for the switches
 	Notices    []Notice
 	Footer     []NavGroup

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gongshu/api"
+	"gongshu/clause"
 	"gongshu/console"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
@@ -42,6 +43,9 @@ func (c serveCmd) Run(ctx context.Context, g *globals) error {
 }
 
 // handler is everything that the program answers.
+// cite names the articles by which this city says what the cited ones say.
+func (a *app) cite(ids ...string) []string { return clause.In(a.profile.ID, ids...) }
+
 func (a *app) handler() http.Handler {
 	if a.control == nil {
 		return a.portalHandler()
@@ -82,7 +86,7 @@ func (a *app) serve(ctx context.Context, addr string, ready func(base string)) e
 	if !ui.AssetsBuilt() {
 		a.logger.Warn("the browser files are not in this binary, pages are unstyled; build them with: npm ci --prefix ui && go run ./ui/build")
 	}
-	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage}
+	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage, Cite: a.cite}
 	server := &http.Server{
 		Handler:           site.Wrap(a.handler()),
 		ReadHeaderTimeout: 10 * time.Second,

@@ -58,8 +58,9 @@ type ProblemEntry struct {
 }
 
 // NewProblem makes the body of a refusal in a language. What is not an
-// *errs.Error shows nothing of itself but the request's id.
-func NewProblem(err error, lang, id string) Problem {
+// *errs.Error shows nothing of itself but the request's id. Articles are the
+// city's own (Site.Cite).
+func NewProblem(ctx context.Context, err error, lang string) Problem {
 	e := Refusal(err)
 	other := Chinese
 	if lang == Chinese {
@@ -67,12 +68,19 @@ func NewProblem(err error, lang, id string) Problem {
 	}
 	p := Problem{
 		Type: "urn:gongshu:error:" + string(e.Kind), Title: e.Text.In(lang), Detail: e.Text.In(other),
-		Status: Status(e), Instance: id, Field: e.Field, Clauses: e.Clauses,
+		Status: Status(e), Instance: ID(ctx), Field: e.Field, Clauses: cite(ctx, e.Clauses),
 	}
 	for _, one := range e.Problems {
-		p.Errors = append(p.Errors, ProblemEntry{Field: one.Field, Code: one.Code, Message: one.Text.In(lang), Clause: one.Clause})
+		p.Errors = append(p.Errors, ProblemEntry{Field: one.Field, Code: one.Code, Message: one.Text.In(lang), Clause: strings.Join(cite(ctx, strings.Fields(one.Clause)), " ")})
 	}
 	return p
+}
+
+func cite(ctx context.Context, ids []string) []string {
+	if q := from(ctx); q != nil && q.site.Cite != nil && len(ids) > 0 {
+		return q.site.Cite(ids...)
+	}
+	return ids
 }
 
 // Refusal gives the *errs.Error that a caller may see: faults of the program
@@ -128,7 +136,7 @@ func Fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // WriteProblem answers with problem+json whatever the caller accepts.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p := NewProblem(err, apiLang(r), ID(r.Context()))
+	p := NewProblem(r.Context(), err, apiLang(r))
 	raw, merr := json.Marshal(p)
 	if merr != nil {
 		raw = []byte(`{"status":500}`)

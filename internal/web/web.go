@@ -45,6 +45,9 @@ type Site struct {
 	// ErrorPage renders a refusal for a browser; without it Fail writes a plain
 	// page. It is given the status that was already chosen.
 	ErrorPage func(w http.ResponseWriter, r *http.Request, status int, e *errs.Error)
+	// Cite gives the articles by which this city says what the cited ones say;
+	// without it refusals to systems name the articles that the code cites.
+	Cite func(ids ...string) []string
 }
 
 type request struct {

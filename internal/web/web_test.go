@@ -376,3 +376,19 @@ func TestStatic(t *testing.T) {
 		}
 	}
 }
+
+func TestRefusalsCiteTheCity(t *testing.T) {
+	s := &Site{Log: slog.New(slog.DiscardHandler), Cite: func(ids ...string) []string {
+		for i := range ids {
+			ids[i] = strings.Replace(ids[i], "FZM-16", "LY-11", 1)
+		}
+		return ids
+	}}
+	h := s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		WriteProblem(w, r, errs.New(errs.Forbidden, errs.T("不可", "no")).By("FZM-16").With(errs.Problem{Field: "basis", Clause: "FZM-16"}))
+	}))
+	raw, _ := io.ReadAll(get(t, h, func(*http.Request) {}).Body)
+	if body := string(raw); strings.Contains(body, "FZM") || strings.Count(body, "LY-11") != 2 {
+		t.Errorf("%s", body)
+	}
+}

@@ -26,6 +26,20 @@ func TestDemoInEachCity(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) { drive(t, "fuzhou", "--database", dbtest.PostgresURL(t)) })
 }
 
+// citesItsOwn fails where a refusal names another city's article, or none.
+func citesItsOwn(t *testing.T, city, answer string) {
+	t.Helper()
+	var refusal struct{ Clauses []string }
+	if err := json.Unmarshal([]byte(answer), &refusal); err != nil || len(refusal.Clauses) == 0 {
+		t.Errorf("the refusal names no article: %s", answer)
+	}
+	for _, id := range refusal.Clauses {
+		if c, ok := clause.Get(id); !ok || c.City() != city {
+			t.Errorf("in %s a refusal names %s", city, id)
+		}
+	}
+}
+
 func drive(t *testing.T, city string, args ...string) {
 	dir := t.TempDir()
 	s := program.Start(t, dir, append([]string{"demo", "--city", city, "--people", "3000"}, args...)...)
@@ -71,6 +85,8 @@ func drive(t *testing.T, city string, args ...string) {
 			if id != g.Client {
 				if status, answer := call(t, method, s.Base+path, map[string]string{"Authorization": "Bearer " + key, "X-Gongshu-Grant": g.Headers["X-Gongshu-Grant"]}, body); status != 403 {
 					t.Errorf("%s by client %s, which has no such grant: %d %.200s", g.Mode, id, status, answer)
+				} else {
+					citesItsOwn(t, city, answer)
 				}
 				break
 			}
