@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,6 +95,7 @@ func (a *API) open() {
 	config.CreateHooks, config.Transformers = nil, nil
 	config.Info.Description = a.Brand.ZH + "。每个请求须带接口密钥；错误以 application/problem+json 返回，写明字段、原因和条款。\n\n" +
 		"Every request carries an API key; errors are application/problem+json with field, reason and article."
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "API key of a client: gsk_…"},
 		"signature": {Type: "apiKey", In: "header", Name: "Authorization",
@@ -101,6 +103,16 @@ func (a *API) open() {
 	}
 	config.Security = []map[string][]string{{"key": {}}, {"signature": {}}}
 	a.huma = humago.New(a.mux, config)
+}
+
+// schemaName names a type in the document. The catalog's types say what they are a part of, because
+// other areas have items and conditions too.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	if t.PkgPath() == resourceType.PkgPath() && name != resourceType.Name() {
+		return resourceType.Name() + name
+	}
+	return name
 }
 
 // Document gives the OpenAPI description of what New with the same deps answers.

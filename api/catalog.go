@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -56,23 +58,43 @@ type catalogOut struct {
 	}
 }
 
-// A resource is answered as docs/catalog-api.md describes it. Its Go types share short names with other
-// areas' (Item, Condition), which the document's registry keeps apart by name alone, so the schema says
-// "object" and the description says what stands in it.
-type resourceOut struct{ Body any }
+type resourceOut struct{ Body *catalog.Resource }
 
 type versionsOut struct {
 	Body struct {
-		Versions []any `json:"versions"`
+		Versions []*catalog.Resource `json:"versions"`
 	}
 }
 
 type diffOut struct {
 	Body struct {
-		From        int   `json:"from"`
-		To          int   `json:"to"`
-		Differences []any `json:"differences"`
+		From        int                  `json:"from"`
+		To          int                  `json:"to"`
+		Differences []catalog.Difference `json:"differences"`
 	}
+}
+
+var resourceType = reflect.TypeFor[catalog.Resource]()
+
+// resourceSchema puts a resource and its parts into the document, for answers and bodies alike: a body
+// may leave out whatever the platform gives or a draft still lacks, so no field is required.
+func (a *API) resourceSchema() *huma.Schema {
+	registry := a.huma.OpenAPI().Components.Schemas
+	resource := registry.Schema(resourceType, true, "")
+	for name, s := range registry.Map() {
+		if strings.HasPrefix(name, resourceType.Name()) && registry.TypeFromRef("#/components/schemas/"+name).PkgPath() == resourceType.PkgPath() {
+			s.Required = nil
+		}
+	}
+	s := registry.SchemaFromRef(resource.Ref)
+	s.Description = "Metadata and items of a resource: docs/catalog-api.md. What the platform gives (id, code, version, state, case, decisions) is ignored in a body, but for revision."
+	for _, field := range []string{"kind", "state", "sharing", "opening", "cycle"} {
+		for _, n := range catalog.List(field) {
+			s.Properties[field].Enum = append(s.Properties[field].Enum, n.Key)
+		}
+		s.Properties[field].Enum = append(s.Properties[field].Enum, "") // a draft lacks it yet
+	}
+	return resource
 }
 
 // CatalogCode is the resource in an address.
@@ -86,6 +108,7 @@ func (a *API) registerCatalog() {
 		return
 	}
 	tags := []string{"Catalog 目录"}
+	schema := a.resourceSchema()
 	Register(a, huma.Operation{Method: http.MethodGet, Path: "/api/v1/catalog", Tags: tags, OperationID: "searchCatalog", Summary: "检索目录 Search the catalog",
 		Description: "share: what is in force, as departments see it; open: what is open to the public; work: the newest versions of the own body, drafts included."},
 		func(ctx context.Context, in *struct {
@@ -169,16 +192,12 @@ func (a *API) registerCatalog() {
 				return nil, err
 			}
 			out := &diffOut{}
-			out.Body.From, out.Body.To, out.Body.Differences = in.From, in.To, []any{}
-			for _, d := range catalog.Diff(from, to) {
-				out.Body.Differences = append(out.Body.Differences, d)
-			}
+			out.Body.From, out.Body.To, out.Body.Differences = in.From, in.To, append([]catalog.Difference{}, catalog.Diff(from, to)...)
 			return out, nil
 		})
 
 	str := &huma.Schema{Type: "string"}
 	codeParam := &huma.Param{Name: "code", In: "path", Required: true, Description: "Resource code, its slash written -.", Schema: str}
-	schema := &huma.Schema{Type: "object", AdditionalProperties: true, Description: "Metadata and items of a resource: see docs/catalog-api.md."}
 	resourceBody := &huma.RequestBody{Description: "The resource's metadata and items. What the platform gives (id, code, version, state, decisions) is ignored.", Required: true,
 		Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
 	answers := func(status, what string) map[string]*huma.Response {
@@ -198,10 +217,8 @@ func (a *API) registerCatalog() {
 		name, zh, en string
 		run          func(ctx context.Context, who identity.Actor, at catalog.AddressOf) (*catalog.Resource, error)
 	}{
-		{"ready", "送签", "Send for sign-off", a.Catalog.Ready},
-		{"submit", "提交主管部门", "Submit to the authority", a.Catalog.Submit},
+		{"submit", "送签：部门签核、保密审查、主管部门审核后发布", "Submit: the department signs and clears it, the authority reviews and so publishes it", a.Catalog.Submit},
 		{"recall", "收回", "Take back", a.Catalog.Recall},
-		{"publish", "发布", "Publish what was approved", a.Catalog.Publish},
 	} {
 		Register(a, huma.Operation{Method: http.MethodPost, Path: "/api/v1/catalog/{code}/" + step.name, Tags: tags, OperationID: step.name + "Resource", Summary: step.zh + " " + step.en},
 			func(ctx context.Context, in *CatalogCode) (*resourceOut, error) {

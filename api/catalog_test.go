@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,9 +55,7 @@ func TestCatalogAPI(t *testing.T) {
 		if status, out := call(catalogtest.Actor(catalogtest.Market, identity.Leader), "POST", "/api/v1/catalog", string(in)); status != 403 {
 			t.Errorf("a leader registered: %d %v", status, out)
 		}
-		if status, _ := call(steward, "POST", "/api/v1/catalog/102002-0001/submit", ""); status != 409 {
-			t.Errorf("a draft was submitted: %d", status)
-		}
+		described(t, made)
 		if status, _ := call(police, "GET", "/api/v1/catalog/102002-0001", ""); status != 404 {
 			t.Errorf("another body reads a draft: %d", status)
 		}
@@ -68,8 +67,13 @@ func TestCatalogAPI(t *testing.T) {
 		if status, _ := call(steward, "PUT", "/api/v1/catalog/102002-0001", string(changed)); status != 409 {
 			t.Errorf("an old revision was saved: %d", status)
 		}
-		if status, out := call(steward, "POST", "/api/v1/catalog/102002-0001/ready", ""); status != 200 || out["ready"] == nil {
-			t.Errorf("%d %v", status, out)
+		for _, step := range []struct {
+			path, state string
+			status      int
+		}{{"submit", "signing", 200}, {"submit", "", 409}, {"recall", "draft", 200}, {"recall", "", 409}} {
+			if status, out := call(steward, "POST", "/api/v1/catalog/102002-0001/"+step.path, ""); status != step.status || step.state != "" && out["state"] != step.state {
+				t.Errorf("%s: %d %v", step.path, status, out)
+			}
 		}
 		w.Through(t, "102002/0001")
 		if status, out := call(police, "GET", "/api/v1/catalog/102002-0001", ""); status != 200 || out["name"] != "企业登记注册信息" {
@@ -99,4 +103,73 @@ func TestCatalogAPI(t *testing.T) {
 			t.Errorf("%d %v", status, report)
 		}
 	})
+}
+
+// described checks that the document knows every field of an answered resource, by name and type.
+func described(t *testing.T, resource map[string]any) {
+	t.Helper()
+	text, err := api.Document(api.Deps{Catalog: new(catalog.Service)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type schema struct {
+		Type       any               `json:"type"`
+		Ref        string            `json:"$ref"`
+		Properties map[string]schema `json:"properties"`
+		Items      *schema           `json:"items"`
+		Required   []string          `json:"required"`
+		Enum       []any             `json:"enum"`
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct{ Schema schema }
+			}
+		}
+		Components struct{ Schemas map[string]schema }
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	root := doc.Paths["/api/v1/catalog"]["post"].RequestBody.Content["application/json"].Schema
+	var check func(path string, s schema, v any)
+	check = func(path string, s schema, v any) {
+		if s.Ref != "" {
+			name := strings.TrimPrefix(s.Ref, "#/components/schemas/")
+			var ok bool
+			if s, ok = doc.Components.Schemas[name]; !ok {
+				t.Fatalf("%s: no schema %s", path, name)
+			}
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			if len(s.Required) > 0 {
+				t.Errorf("%s: required %v, which a draft may lack", path, s.Required)
+			}
+			for name, value := range v {
+				field, ok := s.Properties[name]
+				if !ok {
+					t.Errorf("%s.%s is not described", path, name)
+					continue
+				}
+				check(path+"."+name, field, value)
+			}
+		case []any:
+			if s.Items == nil {
+				t.Errorf("%s is a list, described as %v", path, s.Type)
+				return
+			}
+			for _, one := range v {
+				check(path+"[]", *s.Items, one)
+			}
+		case string:
+			if s.Type != "string" || len(s.Enum) > 0 && !slices.Contains(s.Enum, any(v)) {
+				t.Errorf("%s = %q, described as %v %v", path, v, s.Type, s.Enum)
+			}
+		}
+	}
+	check("resource", root, resource)
+	if root.Ref != "#/components/schemas/Resource" || len(doc.Components.Schemas["ResourceItem"].Properties) < 20 || len(doc.Components.Schemas["Resource"].Properties["cycle"].Enum) < 5 {
+		t.Errorf("the document does not describe a resource: %+v", root)
+	}
 }

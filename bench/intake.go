@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gongshu/audit"
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/identity"
 	"gongshu/intake"
@@ -49,6 +50,7 @@ func intakeItems() []catalog.Item {
 
 // house is a catalog, a warehouse and intake over stores of their own.
 type house struct {
+	cases     *casework.Service
 	catalog   *catalog.Service
 	intake    *intake.Service
 	warehouse *warehouse.Store
@@ -121,7 +123,8 @@ func openHouse(ctx context.Context, control, rows, dir string) (h *house, err er
 	}
 	policy := catalog.PolicyFrom(p, time.Now())
 	body := func(context.Context, string) (catalog.Body, error) { return benchBody, nil }
-	h.catalog = catalog.New(catalog.Deps{DB: d, Door: door, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: benchTables{h.warehouse}, CheckExpr: quality.CheckExpr})
+	h.cases = casework.New(casework.Deps{DB: d, Door: door})
+	h.catalog = catalog.New(catalog.Deps{DB: d, Door: door, Cases: h.cases, AuthorityFor: body, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: benchTables{h.warehouse}, CheckExpr: quality.CheckExpr})
 	h.intake, err = intake.New(intake.Deps{DB: d, Door: door, Log: log, Blobs: blobs, Catalog: h.catalog, Warehouse: h.warehouse, Quality: quality.New(d, blobs), Body: body, Alone: true})
 	return h, err
 }
@@ -137,20 +140,20 @@ func (h *house) table(ctx context.Context) (*catalog.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := catalog.AddressOf{Code: r.Code}
-	if _, err = h.catalog.Ready(ctx, benchActor(identity.Steward), at); err != nil {
+	if r, err = h.catalog.Submit(ctx, benchActor(identity.Steward), catalog.AddressOf{Code: r.Code}); err != nil {
 		return nil, err
 	}
-	if _, err = h.catalog.SignOff(ctx, benchActor(identity.Leader), at, true, ""); err != nil {
-		return nil, err
+	for _, step := range h.catalog.Policy().Publication.Steps {
+		who := benchActor(identity.Post(step.Post))
+		task, err := h.cases.TaskFor(ctx, who, r.Case)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := h.cases.Decide(ctx, who, task.ID, casework.Decision{Outcome: casework.Pass, Reason: "1"}); err != nil {
+			return nil, err
+		}
 	}
-	if _, err = h.catalog.ClearSecrecy(ctx, benchActor(identity.SecrecyReviewer), at, true, "1"); err != nil {
-		return nil, err
-	}
-	if _, err = h.catalog.Submit(ctx, benchActor(identity.Steward), at); err != nil {
-		return nil, err
-	}
-	if r, err = h.catalog.Review(ctx, benchActor(identity.AuthorityReviewer), at, catalog.ReviewInput{Approve: true, Publish: true}); err != nil {
+	if r, err = h.catalog.Published(ctx, r.Code); err != nil {
 		return nil, err
 	}
 	c, err := h.intake.RequestChannel(ctx, benchActor(identity.Steward), r.Code, []warehouse.Mode{warehouse.Upsert, warehouse.Replace}, "测速", time.Now().AddDate(0, 1, 0))

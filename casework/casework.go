@@ -51,6 +51,10 @@ const (
 	Done    = "done"    // execute
 )
 
+// Mend is the kind of the task that a return leaves with the applicant's steward. It
+// is not decided: it ends when the case is sent again or taken back.
+const Mend = "mend"
+
 // Outcomes gives what a task of a step's kind may end with, in the order in which
 // forms offer them.
 func Outcomes(stepKind string) []string {
@@ -82,6 +86,8 @@ func NeedsReason(outcome string) bool {
 const (
 	ClockAnswer = "answer" // until the answer is given
 	ClockShare  = "share"  // from approval until the data is shared
+	ClockUpdate = "update" // from the event that changes a catalog entry until the department has put the change up
+	ClockReview = "review" // from the day on which the authority has an entry until it is reviewed
 )
 
 // ClockRule is a deadline of a procedure with what it rests on. Days is the budget
@@ -107,6 +113,12 @@ type Procedure struct {
 	Prefix string         `json:"prefix"` // of the case number: "GX"
 	Steps  []profile.Step `json:"steps"`
 	Clocks []ClockRule    `json:"clocks"`
+	// Applicant is the relation of the body that puts the case up, mends it when it is
+	// returned and may take it back: profile.RelConsumer when empty.
+	Applicant string `json:"applicant,omitempty"`
+	// FromStart: a returned case begins again with its first step, because what the
+	// steps before passed has changed. Otherwise it goes on with the step that returned it.
+	FromStart bool `json:"from_start,omitempty"`
 	// RefuseGoesOn names steps in which a refusal leads to the next step and not
 	// to the end (negotiation before the committee, FS-26).
 	RefuseGoesOn []string `json:"refuse_goes_on,omitempty"`
@@ -119,6 +131,14 @@ type Procedure struct {
 	// the lateness is escalated; 0 for never.
 	DueSoonDays  int `json:"due_soon_days,omitempty"`
 	EscalateDays int `json:"escalate_days,omitempty"`
+}
+
+// ApplicantRelation is the relation of the body that puts the case up.
+func (p Procedure) ApplicantRelation() string {
+	if p.Applicant == "" {
+		return profile.RelConsumer
+	}
+	return p.Applicant
 }
 
 // Step gives a step and its place by key; ok is false for an unknown key.

@@ -26,6 +26,9 @@ type Opening struct {
 	Profile              string  // version of the profile
 	Parent               string
 	Facts                map[string]any // for the timeline
+	// Since is the day of the event from which clocks that start with receipt count,
+	// where that lies before the day of receipt; zero for the day of receipt.
+	Since workday.Date
 	// Begun, when set, runs once the case has its number and before its first
 	// step is entered: there the area keeps its own record.
 	Begun func(ctx context.Context, tx *db.Tx, c Case) error
@@ -71,7 +74,7 @@ func (s *Service) OpenTx(ctx context.Context, tx *db.Tx, actor identity.Actor, o
 	}
 	for _, rule := range c.Procedure.Clocks {
 		if rule.Days > 0 && rule.Start == "receipt" {
-			if err := s.startClock(ctx, tx, actor, c, rule); err != nil {
+			if err := s.startClock(ctx, tx, actor, c, rule, o.Since); err != nil {
 				return Case{}, err
 			}
 		}
@@ -97,7 +100,7 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, actor identity.Actor, c 
 			return err
 		}
 		if !slices.ContainsFunc(clocks, func(k Clock) bool { return k.Name == rule.Name }) && (rule.Start != "acceptance" || no > 0) {
-			if err := s.startClock(ctx, tx, actor, *c, rule); err != nil {
+			if err := s.startClock(ctx, tx, actor, *c, rule, 0); err != nil {
 				return err
 			}
 		}
@@ -142,13 +145,17 @@ func (s *Service) clockOf(ctx context.Context, q db.Querier, caseID, name string
 	return Clock{}, nil
 }
 
-func (s *Service) startClock(ctx context.Context, tx *db.Tx, actor identity.Actor, c Case, rule ClockRule) error {
+// startClock starts a clock on the day since, or today when that is zero.
+func (s *Service) startClock(ctx context.Context, tx *db.Tx, actor identity.Actor, c Case, rule ClockRule, since workday.Date) error {
 	cal, err := workday.Load(ctx, tx)
 	if err != nil {
 		return err
 	}
 	now := s.now()
 	on := workday.DateOf(now)
+	if since != 0 {
+		on = since
+	}
 	due := startLedger(on, rule.Days).due(cal)
 	k := Clock{Name: rule.Name, State: "running", Budget: rule.Days, StartedOn: on, DueOn: due.Date.String(), DueAt: due.Date.End(), Provisional: due.Provisional, Calendar: due.Version}
 	if err := saveClock(ctx, tx, c.ID, k); err != nil {
@@ -267,6 +274,15 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, actor identity.Actor, c *
 		if err := updateCase(ctx, tx, *c); err != nil {
 			return err
 		}
+		rel := c.Procedure.ApplicantRelation()
+		if party, ok := c.Party(rel); ok {
+			// The clock has not stopped: the mending runs under the same day.
+			mend := Task{ID: db.NewID(), CaseID: c.ID, Step: t.Step, StepNo: t.StepNo, Kind: Mend, Post: string(identity.Steward), Relation: rel, Body: party.Body,
+				Clock: t.Clock, Clauses: t.Clauses, State: "open", OpenedAt: s.now(), DueOn: c.DueOn, DueAt: c.DueAt}
+			if err := insertTask(ctx, tx, mend); err != nil {
+				return err
+			}
+		}
 		return addEvent(ctx, tx, c.ID, s.event(actor, "returned", t.Step, s.now(), nil))
 	case Refuse, Decline:
 		if !slices.Contains(c.Procedure.RefuseGoesOn, t.Step) || t.StepNo+1 >= len(c.Procedure.Steps) {
@@ -331,7 +347,7 @@ func (s *Service) close(ctx context.Context, tx *db.Tx, actor identity.Actor, c 
 // caseTarget is a case as the applicant's policies see it.
 func caseTarget(c Case) operation.Target {
 	t := operation.Target{Kind: "case", ID: c.ID, Name: c.Title, District: c.District, Resource: c.Resource, Case: c.Number, Attrs: map[string]any{"kind": c.Kind}}
-	if p, ok := c.Party(profile.RelConsumer); ok {
+	if p, ok := c.Party(c.Procedure.ApplicantRelation()); ok {
 		t.Body = p.Body
 	}
 	return t
@@ -344,20 +360,28 @@ func (s *Service) Withdraw(ctx context.Context, actor identity.Actor, id, reason
 		return c, err
 	}
 	err = s.door.Do(ctx, actor, "casework.case.withdraw", caseTarget(c), func(ctx context.Context, tx *db.Tx) error {
-		if c, err = lockCase(ctx, tx, c.ID); err != nil {
-			return err
-		}
-		if c.State == StateClosed {
-			return errs.New(errs.Conflict, errs.T("该办件已办结，不能撤回", "the case is closed and cannot be withdrawn"))
-		}
-		c.Reason = strings.TrimSpace(reason)
-		return s.close(ctx, tx, actor, &c, Withdrawn)
+		c, err = s.WithdrawTx(ctx, tx, actor, c.ID, reason)
+		return err
 	})
 	return c, err
 }
 
-// ResubmitTx sends a returned case back to the step that returned it, in the
-// caller's operation. The clock has gone on meanwhile unless the city's rules let
+// WithdrawTx is Withdraw in the caller's operation, which says who may.
+func (s *Service) WithdrawTx(ctx context.Context, tx *db.Tx, actor identity.Actor, id, reason string) (Case, error) {
+	c, err := lockCase(ctx, tx, id)
+	if err != nil {
+		return c, err
+	}
+	if c.State == StateClosed {
+		return c, errs.New(errs.Conflict, errs.T("该办件已办结，不能撤回", "the case is closed and cannot be withdrawn"))
+	}
+	c.Reason = strings.TrimSpace(reason)
+	return c, s.close(ctx, tx, actor, &c, Withdrawn)
+}
+
+// ResubmitTx sends a returned case back to the step that returned it, or to its
+// first step where the procedure says so, in the caller's operation. Who sends it is
+// its maker from now on. The clock has gone on meanwhile unless the city's rules let
 // it pause.
 func (s *Service) ResubmitTx(ctx context.Context, tx *db.Tx, actor identity.Actor, id string) (Case, error) {
 	c, err := lockCase(ctx, tx, id)
@@ -371,7 +395,13 @@ func (s *Service) ResubmitTx(ctx context.Context, tx *db.Tx, actor identity.Acto
 	if !ok {
 		return c, fmt.Errorf("case %s: unknown step %q", c.Number, c.Step)
 	}
-	c.State, c.Reason = StateOpen, ""
+	if c.Procedure.FromStart {
+		no = 0
+	}
+	if err := finishMending(ctx, tx, actor, c.ID, s.now()); err != nil {
+		return c, err
+	}
+	c.State, c.Reason, c.Maker, c.MakerName = StateOpen, "", actor.ID, actor.Name
 	if err := addEvent(ctx, tx, c.ID, s.event(actor, "resubmitted", c.Step, s.now(), nil)); err != nil {
 		return c, err
 	}

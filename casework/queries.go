@@ -136,6 +136,33 @@ func (s *Service) File(ctx context.Context, actor identity.Actor, id string) (Fi
 	return f, nil
 }
 
+// TaskFor gives the open task of a case, by id or number, that the actor may decide
+// now; errs.NotFound when none is the actor's.
+func (s *Service) TaskFor(ctx context.Context, actor identity.Actor, id string) (Task, error) {
+	c, err := getCase(ctx, s.db.Read(), id)
+	if err != nil {
+		return Task{}, err
+	}
+	tasks, err := tasksOf(ctx, s.db.Read(), c.ID)
+	if err != nil {
+		return Task{}, err
+	}
+	if t := s.Decidable(actor, c, tasks); t != nil {
+		return *t, nil
+	}
+	return Task{}, errs.New(errs.NotFound, errs.T("该办件没有由您办理的环节", "no step of the case is yours to decide"))
+}
+
+// Decidable picks the first task that the actor may decide now; nil when there is none.
+func (s *Service) Decidable(actor identity.Actor, c Case, tasks []Task) *Task {
+	for i := range tasks {
+		if t := &tasks[i]; t.State == "open" && t.Kind != Mend && s.May(actor, c, *t) == nil {
+			return t
+		}
+	}
+	return nil
+}
+
 // GetTx reads a case inside the caller's operation, without asking who may see it.
 func (s *Service) GetTx(ctx context.Context, q db.Querier, id string) (Case, error) {
 	return getCase(ctx, q, id)

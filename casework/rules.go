@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gongshu/internal/errs"
+	"gongshu/profile"
 	"gongshu/workday"
 )
 
@@ -22,6 +23,15 @@ func checkDecision(t Task, d Decision) error {
 		return errs.New(errs.TooLarge, errs.T("理由不超过 20000 字节", "reasons take at most 20,000 bytes")).In("reason")
 	}
 	return nil
+}
+
+// DecidingDistrict is the division whose authority decides on data of a district: the
+// county's own where the city says so (LY-12), the city's elsewhere.
+func DecidingDistrict(p *profile.Profile, at time.Time, district string) string {
+	if profile.CountyApproval.At(p, at).V && district != "" {
+		return district
+	}
+	return profile.Division.At(p, at).V
 }
 
 // ledger is the arithmetic of one clock, without any store.

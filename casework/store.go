@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/workday"
@@ -62,8 +63,8 @@ func lockCase(ctx context.Context, tx *db.Tx, id string) (Case, error) {
 }
 
 func updateCase(ctx context.Context, tx *db.Tx, c Case) error {
-	_, err := tx.Exec(ctx, `UPDATE casework_case SET state=$2, outcome=$3, step=$4, closed_at=$5, due_on=$6, due_at=$7, reason=$8 WHERE id=$1`,
-		c.ID, c.State, c.Outcome, c.Step, db.Ms(c.ClosedAt), c.DueOn, db.Ms(c.DueAt), c.Reason)
+	_, err := tx.Exec(ctx, `UPDATE casework_case SET state=$2, outcome=$3, step=$4, closed_at=$5, due_on=$6, due_at=$7, reason=$8, maker=$9, maker_name=$10 WHERE id=$1`,
+		c.ID, c.State, c.Outcome, c.Step, db.Ms(c.ClosedAt), c.DueOn, db.Ms(c.DueAt), c.Reason, c.Maker, c.MakerName)
 	return err
 }
 
@@ -138,6 +139,13 @@ func finishTask(ctx context.Context, tx *db.Tx, t Task) error {
 
 func cancelTasks(ctx context.Context, tx *db.Tx, caseID string, at time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE casework_task SET state='cancelled', decided_at=$2 WHERE case_id=$1 AND state='open'`, caseID, db.Ms(at))
+	return err
+}
+
+// finishMending ends the task that a return left with the applicant.
+func finishMending(ctx context.Context, tx *db.Tx, actor identity.Actor, caseID string, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE casework_task SET state='done', decided_at=$2, actor=$3, actor_name=$4 WHERE case_id=$1 AND kind=$5 AND state='open'`,
+		caseID, db.Ms(at), actor.ID, actor.Name, Mend)
 	return err
 }
 

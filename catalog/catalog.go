@@ -2,10 +2,11 @@
 // compilation guide asks for (发改高技〔2017〕1272号 政务信息资源目录编制指南), their data items, versions,
 // reviews, and the share and open catalogs, which are views of it (FS-16).
 //
-// A resource has one immutable code and a row of versions. A version is a draft until its department's
-// leader signs it off, its secrecy reviewer clears it (FZM-31), it is submitted, and the authority
-// approves it; the newest published version is the one in force. What the regulations say about a
-// resource is in rules.go, writes are in commands.go, reads in queries.go, SQL in store.go.
+// A resource has one immutable code and a row of versions. A version is a draft until it is submitted;
+// a case then takes it through the steps of the city's profile (the department's leader signs it off,
+// its secrecy reviewer clears it (FZM-31), the authority reviews it), and the newest published version is
+// the one in force. What the regulations say about a resource is in rules.go, writes are in commands.go,
+// the way to publication in publication.go, reads in queries.go, SQL in store.go.
 package catalog
 
 import (
@@ -63,12 +64,12 @@ type State string
 
 // States of a version. A resource is withdrawn when its published version is.
 const (
-	Draft     State = "draft"      // the steward works on it
-	SignedOff State = "signed_off" // the department's leader has signed it
-	Submitted State = "submitted"  // the authority has it
-	Returned  State = "returned"   // the authority sent it back with reasons
-	Published State = "published"  // in force, or was until a later version
-	Withdrawn State = "withdrawn"  // taken out of the catalog
+	Draft     State = "draft"     // the steward works on it
+	Signing   State = "signing"   // sent: the own department signs and clears it
+	Submitted State = "submitted" // the authority has it
+	Returned  State = "returned"  // sent back with reasons
+	Published State = "published" // in force, or was until a later version
+	Withdrawn State = "withdrawn" // taken out of the catalog
 )
 
 // ItemType is the data type of an item, a letter of the compilation guide (8b).
@@ -159,11 +160,8 @@ type Resource struct {
 	Source       Source      `json:"source"`                  // FS-18
 	Secrecy      Secrecy     `json:"secrecy"`                 // FZM-2, FZM-31
 	Survey       Survey      `json:"survey"`                  // volumes of the general survey
-	Ready        *Decision   `json:"ready,omitempty"`         // the steward has finished and asks for sign-off
-	SignOff      *Decision   `json:"sign_off,omitempty"`      // the department's leader
-	SecrecyCheck *Decision   `json:"secrecy_check,omitempty"` // the secrecy reviewer
-	SubmittedBy  *Decision   `json:"submitted_by,omitempty"`  //
-	Review       *Decision   `json:"review,omitempty"`        // the authority
+	Case         string      `json:"case,omitempty"`          // number of the case that publishes this version
+	SecrecyCheck *Decision   `json:"secrecy_check,omitempty"` // what the secrecy reviewer found (FZM-31)
 	Withdrawal   *Decision   `json:"withdrawal,omitempty"`    //
 	Filing       *Filing     `json:"filing,omitempty"`        // LY-11
 	CreatedBy    string      `json:"created_by,omitempty"`    //
@@ -381,7 +379,7 @@ type Decision struct {
 	By      string    `json:"by"` // person id
 	Name    string    `json:"name"`
 	Post    string    `json:"post"`
-	Outcome string    `json:"outcome"` // "ready", "signed", "cleared", "submitted", "approved", "returned", "withdrawn"
+	Outcome string    `json:"outcome"` // "cleared" or "withdrawn"
 	Reason  string    `json:"reason,omitempty"`
 	At      time.Time `json:"at"`
 }
@@ -409,7 +407,6 @@ type Row struct {
 	UpdatedAt               time.Time
 	PublishedAt             time.Time
 	Items                   int
-	Ready                   bool // a draft that waits for sign-off
 	Withdrawn               bool
 	ExistsOnly              bool // the reader may know that it exists, nothing else (FS-12)
 }
@@ -418,7 +415,7 @@ type Row struct {
 type Event struct {
 	At      time.Time
 	Version int
-	Action  string // create, import, copy, edit, ready, sign_off, refuse, secrecy, submit, recall, return, approve, publish, revise, withdraw, discard
+	Action  string // create, import, edit, submit, resubmit, secrecy, to_authority, return, refuse, recall, publish, revise, withdraw, discard
 	By      string
 	Name    string
 	Post    string

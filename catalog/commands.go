@@ -11,20 +11,14 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/operation"
-	"gongshu/workday"
 )
 
 // Actions of the catalog; who may do them stands in operation/policies/catalog.cedar.
 const (
 	ActCreate   operation.Action = "catalog.resource.create"
 	ActEdit     operation.Action = "catalog.resource.edit"
-	ActReady    operation.Action = "catalog.resource.ready"
-	ActSignOff  operation.Action = "catalog.resource.sign_off"
-	ActSecrecy  operation.Action = "catalog.resource.secrecy"
 	ActSubmit   operation.Action = "catalog.resource.submit"
 	ActRecall   operation.Action = "catalog.resource.recall"
-	ActReview   operation.Action = "catalog.resource.review"
-	ActPublish  operation.Action = "catalog.resource.publish"
 	ActRevise   operation.Action = "catalog.resource.revise"
 	ActWithdraw operation.Action = "catalog.resource.withdraw"
 	ActDiscard  operation.Action = "catalog.resource.discard"
@@ -121,7 +115,7 @@ func (s *Service) createTx(ctx context.Context, tx *db.Tx, a identity.Actor, b B
 	r := clone(&in)
 	now := s.now()
 	r.ID, r.Version, r.State, r.Revision, r.Current = db.NewID(), 1, Draft, 1, false
-	r.Ready, r.SignOff, r.SecrecyCheck, r.SubmittedBy, r.Review, r.Withdrawal, r.Filing = nil, nil, nil, nil, nil, nil, nil
+	r.Case, r.SecrecyCheck, r.Withdrawal, r.Filing = "", nil, nil, nil
 	r.PublishedOn, r.PublishedAt, r.NextColumn = "", time.Time{}, 1
 	r.CreatedBy, r.CreatedAt, r.UpdatedAt = a.ID, now, now
 	setBody(r, b)
@@ -237,8 +231,7 @@ type AddressOf struct {
 	Revision int64
 }
 
-// Save keeps a draft (or a returned version, which becomes a draft again). What was ready or signed is
-// so no longer. The class cannot change, because the code carries it. Errors: errs.Conflict when
+// Save keeps a draft, or what was returned until it is sent again. The class cannot change, because the code carries it. Errors: errs.Conflict when
 // somebody saved since the given revision, or the version is past editing; errs.Invalid with problems.
 func (s *Service) Save(ctx context.Context, a identity.Actor, addr AddressOf, in Resource) (*Resource, error) {
 	return s.change(ctx, a, addr, ActEdit, func(ctx context.Context, tx *db.Tx, r *Resource) error {
@@ -250,8 +243,7 @@ func (s *Service) Save(ctx context.Context, a identity.Actor, addr AddressOf, in
 		next.ID, next.Code, next.Version, next.Revision, next.Current = r.ID, r.Code, r.Version, r.Revision, r.Current
 		next.NextColumn, next.CreatedBy, next.CreatedAt = r.NextColumn, r.CreatedBy, r.CreatedAt
 		next.PublishedOn, next.PublishedAt = r.PublishedOn, r.PublishedAt
-		next.State, next.Ready, next.SignOff, next.SecrecyCheck, next.SubmittedBy = Draft, nil, nil, nil, nil
-		next.Review, next.Withdrawal, next.Filing = r.Review, nil, nil // the last return stays readable until the next review
+		next.State, next.Case, next.SecrecyCheck, next.Withdrawal, next.Filing = r.State, r.Case, nil, nil, nil
 		next.Name = strings.TrimSpace(next.Name)
 		b, err := s.deps.Body(ctx, r.Body)
 		if err != nil {
@@ -386,195 +378,6 @@ func (s *Service) check(ctx context.Context, q db.Querier, r *Resource) ([]errs.
 	return faults, same, nil
 }
 
-// Ready says that the steward has finished: everything must be in order. It asks the leader and the
-// secrecy reviewer to act.
-func (s *Service) Ready(ctx context.Context, a identity.Actor, addr AddressOf) (*Resource, error) {
-	return s.change(ctx, a, addr, ActReady, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != Draft && r.State != Returned {
-			return s.past(r, "送签", "sent for sign-off")
-		}
-		if err := s.inOrder(ctx, tx, r); err != nil {
-			return err
-		}
-		r.State = Draft
-		r.Ready = s.decision(a, "ready", "")
-		return s.keep(ctx, tx, a, r, "ready", "")
-	})
-}
-
-func (s *Service) inOrder(ctx context.Context, tx *db.Tx, r *Resource) error {
-	faults, _, err := s.check(ctx, tx, r)
-	if err != nil {
-		return err
-	}
-	if len(faults) > 0 {
-		return invalid(faults)
-	}
-	if r.Kind == Table && s.deps.Tables != nil && r.Version > 1 {
-		old, err := getVersionByID(ctx, tx, r.ID, 0)
-		if err != nil && !errs.Is(err, errs.NotFound) {
-			return err
-		}
-		return s.deps.Tables.Plan(ctx, old, r)
-	}
-	return nil
-}
-
-// SignOff is the department leader's word: sign, or send back to the steward with a reason. The person
-// who drafted it cannot sign it (FS-40). Errors: errs.Conflict when it is not ready.
-func (s *Service) SignOff(ctx context.Context, a identity.Actor, addr AddressOf, sign bool, reason string) (*Resource, error) {
-	return s.change(ctx, a, addr, ActSignOff, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != Draft || r.Ready == nil {
-			return s.past(r, "签发", "signed off")
-		}
-		if !sign {
-			if err := needReason(reason); err != nil {
-				return err
-			}
-			r.Ready, r.SecrecyCheck = nil, nil
-			return s.keep(ctx, tx, a, r, "refuse", reason)
-		}
-		r.State = SignedOff
-		r.SignOff = s.decision(a, "signed", reason)
-		return s.keep(ctx, tx, a, r, "sign_off", reason)
-	})
-}
-
-// ClearSecrecy is the secrecy reviewer's word before publication (FZM-31, LY-23): clear with the number
-// of the review record, or stop it with a reason, which sends it back to the steward.
-func (s *Service) ClearSecrecy(ctx context.Context, a identity.Actor, addr AddressOf, clear bool, note string) (*Resource, error) {
-	return s.change(ctx, a, addr, ActSecrecy, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != Draft && r.State != SignedOff || r.Ready == nil || r.SecrecyCheck != nil {
-			return s.past(r, "保密审查", "reviewed for secrecy")
-		}
-		if !clear {
-			if err := needReason(note); err != nil {
-				return err
-			}
-			r.State, r.Ready, r.SignOff = Draft, nil, nil
-			return s.keep(ctx, tx, a, r, "refuse", note)
-		}
-		r.SecrecyCheck = s.decision(a, "cleared", note)
-		return s.keep(ctx, tx, a, r, "secrecy", note)
-	})
-}
-
-// Submit hands the version to the authority. It must be signed off and cleared, and still in order.
-// Where the city wants the basis of a restricted type filed with the authority, this files it (LY-11).
-func (s *Service) Submit(ctx context.Context, a identity.Actor, addr AddressOf) (*Resource, error) {
-	return s.change(ctx, a, addr, ActSubmit, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != SignedOff || r.SignOff == nil {
-			return s.past(r, "提交", "submitted")
-		}
-		policy := s.Policy()
-		if policy.SecrecyStep && r.SecrecyCheck == nil {
-			return errs.New(errs.Conflict, errs.T("尚未通过保密审查，不能提交", "it cannot be submitted before the secrecy review")).By(policy.Cites[TopicSecrecy]...)
-		}
-		if err := s.inOrder(ctx, tx, r); err != nil {
-			return err
-		}
-		r.State, r.Review = Submitted, nil
-		r.SubmittedBy = s.decision(a, "submitted", "")
-		if rule := policy.Sharing[r.Sharing]; rule.Filing && len(r.SharingBasis) > 0 {
-			r.Filing = &Filing{At: s.now(), By: a.ID, Clause: policy.Cite(TopicBasis)}
-			operation.Note(ctx, "filing", r.Filing.Clause)
-		}
-		return s.keep(ctx, tx, a, r, "submit", "")
-	})
-}
-
-// Recall takes back what is ready, signed or submitted and not yet reviewed; it becomes a draft.
-func (s *Service) Recall(ctx context.Context, a identity.Actor, addr AddressOf) (*Resource, error) {
-	return s.change(ctx, a, addr, ActRecall, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != SignedOff && r.State != Submitted && r.Ready == nil || r.Review != nil && r.Review.Outcome == "approved" {
-			return s.past(r, "收回", "taken back")
-		}
-		r.State, r.Ready, r.SignOff, r.SecrecyCheck, r.SubmittedBy, r.Filing = Draft, nil, nil, nil, nil, nil
-		return s.keep(ctx, tx, a, r, "recall", "")
-	})
-}
-
-// ReviewInput is the authority's word on a submitted version.
-type ReviewInput struct {
-	Approve bool
-	Reason  string // required to return
-	Publish bool   // publish at once when approved
-}
-
-// Review approves or returns a submitted version (FZM-9, FZO-11, LY-27). Nobody reviews what they
-// submitted or drafted themselves.
-func (s *Service) Review(ctx context.Context, a identity.Actor, addr AddressOf, in ReviewInput) (*Resource, error) {
-	return s.change(ctx, a, addr, ActReview, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != Submitted || r.Review != nil && r.Review.Outcome == "approved" {
-			return s.past(r, "审核", "reviewed")
-		}
-		if !in.Approve {
-			if err := needReason(in.Reason); err != nil {
-				return err
-			}
-			r.State = Returned
-			r.Review = s.decision(a, "returned", in.Reason)
-			r.Ready, r.SignOff, r.SecrecyCheck = nil, nil, nil
-			return s.keep(ctx, tx, a, r, "return", in.Reason)
-		}
-		r.Review = s.decision(a, "approved", in.Reason)
-		if !in.Publish {
-			return s.keep(ctx, tx, a, r, "approve", in.Reason)
-		}
-		if err := s.keep(ctx, tx, a, r, "approve", in.Reason); err != nil {
-			return err
-		}
-		return s.publishTx(ctx, tx, a, r)
-	})
-}
-
-// Publish puts an approved version in force. The version before it stays readable.
-func (s *Service) Publish(ctx context.Context, a identity.Actor, addr AddressOf) (*Resource, error) {
-	return s.change(ctx, a, addr, ActPublish, func(ctx context.Context, tx *db.Tx, r *Resource) error {
-		if r.State != Submitted || r.Review == nil || r.Review.Outcome != "approved" {
-			return s.past(r, "发布", "published")
-		}
-		return s.publishTx(ctx, tx, a, r)
-	})
-}
-
-func (s *Service) publishTx(ctx context.Context, tx *db.Tx, a identity.Actor, r *Resource) error {
-	old, err := getVersionByID(ctx, tx, r.ID, 0)
-	if errs.Is(err, errs.NotFound) {
-		old, err = nil, nil
-	}
-	if err != nil {
-		return err
-	}
-	now := s.now()
-	r.State, r.Current = Published, true
-	r.PublishedAt = now
-	r.PublishedOn = now.In(beijing).Format(time.DateOnly)
-	if err := setPublished(ctx, tx, r.ID, r.Version, false); err != nil {
-		return err
-	}
-	if err := s.keep(ctx, tx, a, r, "publish", ""); err != nil {
-		return err
-	}
-	for _, fn := range s.deps.OnPublish {
-		if err := fn(ctx, tx, r); err != nil {
-			return err
-		}
-	}
-	// The warehouse is another store. Its change comes last: when it fails nothing is published, and
-	// doing it again after a lost commit does no harm.
-	if r.Kind == Table && s.deps.Tables != nil {
-		if err := s.deps.Tables.Plan(ctx, old, r); err != nil {
-			return err
-		}
-		return s.deps.Tables.Migrate(ctx, old, r)
-	}
-	return nil
-}
-
-// beijing is the time zone of dates on documents; China has had one zone and no summer time since 1992.
-var beijing = workday.Zone
-
 // Revise starts a new version of what is in force, as a draft (FZM-12: updated when the data changes).
 // Errors: errs.Conflict when a newer version is under way.
 func (s *Service) Revise(ctx context.Context, a identity.Actor, code string) (*Resource, error) {
@@ -584,7 +387,7 @@ func (s *Service) Revise(ctx context.Context, a identity.Actor, code string) (*R
 		}
 		r.Version++
 		r.State, r.Current = Draft, false
-		r.Ready, r.SignOff, r.SecrecyCheck, r.SubmittedBy, r.Review, r.Withdrawal, r.Filing = nil, nil, nil, nil, nil, nil, nil
+		r.Case, r.SecrecyCheck, r.Withdrawal, r.Filing = "", nil, nil, nil
 		r.CreatedBy, r.CreatedAt, r.PublishedAt = a.ID, s.now(), time.Time{}
 		r.Secrecy.Declared, r.Secrecy.Document = false, "" // every registration carries its own declaration (FZM-2)
 		return s.keep(ctx, tx, a, r, "revise", "")
@@ -623,6 +426,11 @@ func (s *Service) Discard(ctx context.Context, a identity.Actor, addr AddressOf)
 	_, err := s.change(ctx, a, addr, ActDiscard, func(ctx context.Context, tx *db.Tx, r *Resource) error {
 		if r.State != Draft && r.State != Returned {
 			return s.past(r, "删除", "discarded")
+		}
+		if r.State == Returned {
+			if _, err := s.deps.Cases.WithdrawTx(ctx, tx, a, r.Case, ""); err != nil {
+				return err
+			}
 		}
 		if r.Version > 1 {
 			if err := deleteVersion(ctx, tx, r.ID, r.Version); err != nil {
@@ -678,15 +486,6 @@ func (s *Service) change(ctx context.Context, a identity.Actor, addr AddressOf, 
 	target, err := s.target(ctx, seen)
 	if err != nil {
 		return nil, err
-	}
-	switch action {
-	case ActSignOff, ActSecrecy, ActReview, ActPublish:
-		// Nobody decides on a case of own making (FS-40): who made the version ready is its maker.
-		maker := seen.CreatedBy
-		if seen.Ready != nil {
-			maker = seen.Ready.By
-		}
-		target.Attrs = map[string]any{"maker": maker}
 	}
 	var out *Resource
 	err = s.deps.Door.Do(ctx, a, action, target, func(ctx context.Context, tx *db.Tx) error {
@@ -795,7 +594,7 @@ func Same(a, b *Resource) bool {
 	x, y := clone(a), clone(b)
 	for _, r := range []*Resource{x, y} {
 		r.Version, r.State, r.Current, r.Revision = 0, "", false, 0
-		r.Ready, r.SignOff, r.SecrecyCheck, r.SubmittedBy, r.Review, r.Withdrawal, r.Filing = nil, nil, nil, nil, nil, nil, nil
+		r.Case, r.SecrecyCheck, r.Withdrawal, r.Filing = "", nil, nil, nil
 		r.CreatedAt, r.UpdatedAt, r.PublishedAt, r.PublishedOn, r.CreatedBy = time.Time{}, time.Time{}, time.Time{}, "", ""
 	}
 	return reflect.DeepEqual(x, y)

@@ -3,9 +3,12 @@ package catalog_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"testing"
+	"time"
 
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/catalog/catalogtest"
 	"gongshu/clause"
@@ -13,6 +16,8 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
+	"gongshu/profile"
+	"gongshu/workday"
 )
 
 func TestLifeOfAResource(t *testing.T) {
@@ -45,13 +50,11 @@ func TestLifeOfAResource(t *testing.T) {
 				t.Errorf("%s: got %v, want %q", what, err, kind)
 			}
 		}
-		_, err = svc.Ready(ctx, steward, at)
-		want(err, errs.Invalid, "ready without summary")
+		_, err = svc.Submit(ctx, steward, at)
+		want(err, errs.Invalid, "submit without summary")
 		if e, ok := errs.As(err); !ok || e.Field != "summary" {
 			t.Errorf("the fault does not name its field: %v", err)
 		}
-		_, err = svc.Submit(ctx, steward, at)
-		want(err, errs.Conflict, "submit a draft")
 		_, err = svc.Save(ctx, catalogtest.Actor(catalogtest.Police, identity.Steward), at, *r)
 		want(err, errs.Forbidden, "another body edits (FZM-7)")
 
@@ -68,60 +71,95 @@ func TestLifeOfAResource(t *testing.T) {
 			t.Fatalf("read back: %v %+v", err, back)
 		}
 
-		_, err = svc.SignOff(ctx, leader, at, true, "")
-		want(err, errs.Conflict, "sign before it is ready")
-		if _, err = svc.Ready(ctx, steward, at); err != nil {
-			t.Fatal(err)
+		todo := func(who identity.Actor) []casework.Todo {
+			t.Helper()
+			tasks, err := w.Cases.Tasks(ctx, who, true, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tasks
 		}
-		tasks, err := svc.TasksFor(ctx, leader)
-		if err != nil || len(tasks) != 1 || tasks[0].Action != "sign_off" {
-			t.Errorf("leader's tasks: %v %v", tasks, err)
+		decide := func(who identity.Actor, task casework.Todo, outcome, reason string) error {
+			_, err := w.Cases.Decide(ctx, who, task.ID, casework.Decision{Outcome: outcome, Reason: reason})
+			return err
 		}
-		_, err = svc.SignOff(ctx, leader, at, false, " ")
-		want(err, errs.Invalid, "send back without a reason")
-		if _, err = svc.SignOff(ctx, leader, at, false, "缺少登记状态的代码"); err != nil {
-			t.Fatal(err)
-		}
-		if tasks, _ = svc.TasksFor(ctx, leader); len(tasks) != 0 {
-			t.Errorf("leader still has tasks: %v", tasks)
-		}
-		if _, err = svc.Ready(ctx, steward, at); err != nil {
-			t.Fatal(err)
-		}
-		if _, err = svc.SignOff(ctx, leader, at, true, ""); err != nil {
-			t.Fatal(err)
+		sent, err := svc.Submit(ctx, steward, at)
+		if err != nil || sent.State != catalog.Signing || sent.Case == "" {
+			t.Fatalf("sent: %v %+v", err, sent)
 		}
 		_, err = svc.Submit(ctx, steward, at)
-		want(err, errs.Conflict, "submit without the secrecy review (FZM-31)")
-		if e, ok := errs.As(err); !ok || !slices.Contains(e.Clauses, "FZM-31") {
-			t.Errorf("the refusal does not cite FZM-31: %v", err)
+		want(err, errs.Conflict, "submit twice")
+		tasks := todo(leader)
+		if len(tasks) != 1 || tasks[0].Step != "department_signoff" || tasks[0].Resource != r.Code || tasks[0].HasDue || !slices.Contains(tasks[0].Clauses, "FZM-34") {
+			t.Fatalf("leader's tasks: %+v", tasks)
 		}
-		if _, err = svc.ClearSecrecy(ctx, secrecy, at, true, "保审〔2026〕7号"); err != nil {
+		want(decide(leader, tasks[0], casework.Return, " "), errs.Invalid, "send back without a reason")
+		want(decide(reviewer, tasks[0], casework.Pass, ""), errs.Forbidden, "the authority signs for the department")
+		if err := decide(leader, tasks[0], casework.Return, "缺少登记状态的代码"); err != nil {
 			t.Fatal(err)
 		}
+		if tasks = todo(leader); len(tasks) != 0 {
+			t.Errorf("leader still has tasks: %v", tasks)
+		}
+		if tasks = todo(steward); len(tasks) != 1 || tasks[0].Kind != casework.Mend {
+			t.Fatalf("the return does not wait for the steward: %+v", tasks)
+		}
+		want(decide(steward, tasks[0], casework.Pass, ""), errs.Invalid, "a mending is decided")
 		if _, err = svc.Submit(ctx, steward, at); err != nil {
 			t.Fatal(err)
 		}
+		if tasks = todo(steward); len(tasks) != 0 {
+			t.Errorf("what was sent again still waits: %+v", tasks)
+		}
+		if err := decide(leader, todo(leader)[0], casework.Pass, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := todo(reviewer); len(got) != 0 {
+			t.Errorf("it reached the authority without the secrecy review (FZM-31): %+v", got)
+		}
+		tasks = todo(secrecy)
+		if len(tasks) != 1 || !slices.Contains(tasks[0].Clauses, "FZM-31") {
+			t.Fatalf("secrecy reviewer's tasks: %+v", tasks)
+		}
+		if err := decide(secrecy, tasks[0], casework.Pass, "保审〔2026〕7号"); err != nil {
+			t.Fatal(err)
+		}
+		submitted, err := svc.Get(ctx, r.Code, -1)
+		if err != nil || submitted.State != catalog.Submitted || submitted.Case != sent.Case || submitted.SecrecyCheck == nil || submitted.SecrecyCheck.Reason != "保审〔2026〕7号" {
+			t.Fatalf("with the authority: %v %+v", err, submitted)
+		}
 		_, err = svc.Save(ctx, steward, at, edited)
 		want(err, errs.Conflict, "edit what is submitted")
-		_, err = svc.Review(ctx, leader, at, catalog.ReviewInput{Approve: true})
-		want(err, errs.Forbidden, "a provider reviews")
-		if _, err = svc.Review(ctx, reviewer, at, catalog.ReviewInput{Reason: "请补充更新频率说明"}); err != nil {
+		tasks = todo(reviewer)
+		if len(tasks) != 1 || !slices.Contains(tasks[0].Clauses, "FZM-9") {
+			t.Fatalf("reviewer's tasks: %+v", tasks)
+		}
+		want(decide(leader, tasks[0], casework.Pass, ""), errs.Forbidden, "a provider reviews")
+		if err := decide(reviewer, tasks[0], casework.Return, "请补充更新频率说明"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err = svc.Published(ctx, r.Code); !errs.Is(err, errs.NotFound) {
 			t.Errorf("a returned resource is in force: %v", err)
 		}
-		if tasks, err = svc.TasksFor(ctx, steward); err != nil || len(tasks) != 1 || tasks[0].Action != "mend" {
-			t.Errorf("steward's tasks: %v %v", tasks, err)
-		}
 		returned, _ := svc.Get(ctx, r.Code, -1)
-		if returned.State != catalog.Returned || returned.Review.Reason == "" {
-			t.Errorf("returned: %+v", returned.Review)
+		if returned.State != catalog.Returned || returned.SecrecyCheck != nil {
+			t.Errorf("returned: %+v", returned)
 		}
 		edited.Summary += "每日更新。"
 		if _, err = svc.Save(ctx, steward, at, edited); err != nil {
 			t.Fatal(err)
+		}
+		// What changed is signed and cleared again; taken back, it begins a new case.
+		if again, err := svc.Submit(ctx, steward, at); err != nil || again.State != catalog.Signing || again.Case != sent.Case {
+			t.Fatalf("sent again: %v %+v", err, again)
+		}
+		_, err = svc.Recall(ctx, leader, at)
+		want(err, errs.Forbidden, "the leader recalls")
+		if back, err := svc.Recall(ctx, steward, at); err != nil || back.State != catalog.Draft {
+			t.Fatalf("recalled: %v %+v", err, back)
+		}
+		if tasks = todo(leader); len(tasks) != 0 {
+			t.Errorf("what was taken back still waits: %+v", tasks)
 		}
 		published := w.Through(t, r.Code)
 		if published.State != catalog.Published || !published.Current || published.PublishedOn != "2026-03-02" {
@@ -203,13 +241,143 @@ func TestNobodyDecidesOnOwnMaking(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := catalog.AddressOf{Code: r.Code}
-	if _, err = w.Catalog.Ready(t.Context(), both, at); err != nil {
+	sent, err := w.Catalog.Submit(t.Context(), both, at)
+	if err != nil {
 		t.Fatal(err)
 	}
 	both.Post = identity.Leader
-	_, err = w.Catalog.SignOff(t.Context(), both, at, true, "")
-	if !errs.Is(err, errs.Forbidden) {
-		t.Errorf("the drafter signed: %v", err)
+	tasks, err := w.Cases.Tasks(t.Context(), both, true, 10)
+	if err != nil || len(tasks) != 1 {
+		t.Fatalf("%v %v", tasks, err)
+	}
+	if _, err = w.Cases.Decide(t.Context(), both, tasks[0].ID, casework.Decision{Outcome: casework.Pass}); !errs.Is(err, errs.Forbidden) {
+		t.Errorf("who submitted signed: %v", err)
+	}
+	// Returned by another leader and sent again by another steward, it is that one's making.
+	other := catalogtest.Actor(catalogtest.Market, identity.Leader)
+	w.Decide(t, other, sent.Case, casework.Return, "请补充")
+	third := catalogtest.Actor(catalogtest.Market, identity.Steward)
+	third.ID = "third"
+	if _, err := w.Catalog.Submit(t.Context(), third, at); err != nil {
+		t.Fatal(err)
+	}
+	third.Post, third.Posts = identity.Leader, []identity.Post{identity.Leader}
+	if _, err := w.Cases.TaskFor(t.Context(), third, sent.Case); !errs.Is(err, errs.NotFound) {
+		t.Errorf("who sent it again may decide: %v", err)
+	}
+}
+
+// A clock runs only where a rule in force sets days; a returned version goes through every step anew.
+func TestClocksOfTheReview(t *testing.T) {
+	clause.Covers(t, "FS-17", "LY-8", "QZ-3.1.1")
+	ctx := t.Context()
+	for _, city := range []string{"fuzhou", "quanzhou", "foshan", "longyan"} {
+		w := catalogtest.Open(t, dbtest.SQLite(t), city, nil)
+		r, err := w.Catalog.Create(ctx, catalogtest.Actor(catalogtest.Market, identity.Steward), catalogtest.Licences())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, err := w.Catalog.Submit(ctx, catalogtest.Actor(catalogtest.Market, identity.Steward), catalog.AddressOf{Code: r.Code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := w.Cases.File(ctx, catalogtest.Actor(catalogtest.Market, identity.Leader), sent.Case)
+		if err != nil || len(f.Clocks) != 0 || f.HasDue || len(f.Case.Procedure.Steps) < 3 {
+			t.Errorf("%s: no text sets days, yet: %v %+v", city, err, f.Clocks)
+		}
+	}
+	// A city whose rules set days: five for the authority, ten for a department's change.
+	text, err := os.ReadFile("../profile/cities/longyan.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := profile.Parse("longyan.yaml", append(text, "\n  catalog.review_days: {value: 5, practice: 测试}\n  catalog.update_days: {value: 10, practice: 测试}\n"...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := catalogtest.Open(t, dbtest.SQLite(t), "longyan", nil)
+	w.Policy = catalog.PolicyFrom(p, *w.Clock)
+	r := w.Publish(t, catalogtest.Licences())
+	steward, leader := catalogtest.Actor(catalogtest.Market, identity.Steward), catalogtest.Actor(catalogtest.Market, identity.Leader)
+	file := func(number string) casework.File {
+		t.Helper()
+		f, err := w.Cases.File(ctx, leader, number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if f := file(r.Case); len(f.Clocks) != 1 || f.Clocks[0].Name != casework.ClockReview || f.Clocks[0].Budget != 5 || f.Clocks[0].State != "stopped" {
+		t.Errorf("clocks of a first version: %+v", f.Clocks)
+	}
+	// The change is taken up on Thursday 30 April 2026 and sent on 6 May: Labour Day's holiday (1 to 5 May)
+	// does not count, the make-up Saturday of 9 May does.
+	on := func(date string) {
+		d, err := workday.ParseDate(date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*w.Clock = d.Start().Add(9 * time.Hour)
+	}
+	on("2026-04-30")
+	v2, err := w.Catalog.Revise(ctx, steward, r.Code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v2.Secrecy.Declared = true
+	if _, err := w.Catalog.Save(ctx, steward, catalog.AddressOf{Code: r.Code}, *v2); err != nil {
+		t.Fatal(err)
+	}
+	on("2026-05-06")
+	sent, err := w.Catalog.Submit(ctx, steward, catalog.AddressOf{Code: r.Code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := file(sent.Case)
+	if f.Case.Kind != catalog.CaseChange || !f.HasDue || f.Case.DueOn != "2026-05-18" || f.Clocks[0].StartedOn.String() != "2026-04-30" {
+		t.Errorf("the change is due on %s, clocks %+v", f.Case.DueOn, f.Clocks)
+	}
+	w.Decide(t, leader, sent.Case, casework.Pass, "")
+	w.Decide(t, catalogtest.Actor(catalogtest.Market, identity.SecrecyReviewer), sent.Case, casework.Pass, "保审2号")
+	if f = file(sent.Case); f.Case.DueOn != "2026-05-12" {
+		t.Errorf("the review is due on %s", f.Case.DueOn)
+	}
+	for _, k := range f.Clocks {
+		if k.Name == casework.ClockUpdate && k.State != "stopped" {
+			t.Errorf("the department has put the change up and its clock runs on: %+v", k)
+		}
+	}
+}
+
+// What was in order when it was sent and is no longer so does not reach the authority.
+func TestWhatReachesTheAuthorityIsInOrder(t *testing.T) {
+	ctx := t.Context()
+	w := catalogtest.Open(t, dbtest.SQLite(t), "fuzhou", nil)
+	base := w.Publish(t, catalogtest.Licences())
+	in := catalogtest.Residents()
+	in.Items = append(in.Items, catalog.Item{Name: "所在企业", Code: "employer", Type: catalog.Char, Length: 18, Reference: &catalog.Reference{Resource: base.Code, Item: "uscc"}})
+	r, err := w.Catalog.Create(ctx, catalogtest.Actor(catalogtest.Police, identity.Steward), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := w.Catalog.Submit(ctx, catalogtest.Actor(catalogtest.Police, identity.Steward), catalog.AddressOf{Code: r.Code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Decide(t, catalogtest.Actor(catalogtest.Police, identity.Leader), sent.Case, casework.Pass, "")
+	if _, err := w.Catalog.Withdraw(ctx, catalogtest.Actor(catalogtest.Market, identity.Leader), catalog.AddressOf{Code: base.Code}, "停用"); err != nil {
+		t.Fatal(err)
+	}
+	secrecy := catalogtest.Actor(catalogtest.Police, identity.SecrecyReviewer)
+	task, err := w.Cases.TaskFor(ctx, secrecy, sent.Case)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Cases.Decide(ctx, secrecy, task.ID, casework.Decision{Outcome: casework.Pass, Reason: "1"}); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a reference to a withdrawn resource went to the authority: %v", err)
+	}
+	if now, err := w.Catalog.Get(ctx, r.Code, -1); err != nil || now.State != catalog.Signing || now.SecrecyCheck != nil {
+		t.Errorf("a failed step left traces: %v %+v", err, now)
 	}
 }
 
@@ -288,14 +456,14 @@ func TestDuplicatesAreFoundAtRegistration(t *testing.T) {
 			t.Fatalf("no fault cites FS-5.2: %+v", faults)
 		}
 		at := catalog.AddressOf{Code: r.Code}
-		if _, err := w.Catalog.Ready(ctx, police, at); !errs.Is(err, errs.Invalid) {
+		if _, err := w.Catalog.Submit(ctx, police, at); !errs.Is(err, errs.Invalid) {
 			t.Errorf("a duplicate went through: %v", err)
 		}
 		r.Source.Overlap = "本表为涉外企业，登记机关不掌握"
 		if _, err := w.Catalog.Save(ctx, police, at, *r); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Catalog.Ready(ctx, police, at); err != nil {
+		if _, err := w.Catalog.Submit(ctx, police, at); err != nil {
 			t.Errorf("a reason was given, and yet: %v", err)
 		}
 		// FS-11: a second base database of the same kind is refused, reason or not.
@@ -350,7 +518,7 @@ func TestCopyTakesNoDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Code == from.Code || c.State != catalog.Draft || c.SignOff != nil || c.Review != nil || c.Secrecy.Declared || c.Source.Confirmed ||
+	if c.Code == from.Code || c.State != catalog.Draft || c.Case != "" || c.SecrecyCheck != nil || c.Secrecy.Declared || c.Source.Confirmed ||
 		len(c.Items) != len(from.Items) || !slices.Contains(c.Related, from.Code) || c.PublishedOn != "" {
 		t.Errorf("copied %+v", c)
 	}
@@ -400,7 +568,7 @@ func TestPublishingMigratesOrSaysWhyNot(t *testing.T) {
 			t.Fatal(err)
 		}
 		fake.plan = errs.New(errs.Conflict, errs.T("有 3 行的“注册资本”不是日期", "3 rows of capital are no date"))
-		if _, err := w.Catalog.Ready(ctx, steward, at); !errs.Is(err, errs.Conflict) {
+		if _, err := w.Catalog.Submit(ctx, steward, at); !errs.Is(err, errs.Conflict) {
 			t.Errorf("a change that the rows forbid was let through: %v", err)
 		}
 		fake.plan = nil

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"gongshu/casework"
+	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/profile"
 )
@@ -22,7 +24,14 @@ type Policy struct {
 	ClosedGround bool
 	// AuthorisedNeed: authorised opening names why general will not do (FZO-6.2).
 	AuthorisedNeed bool
-	// SecrecyStep: a version is cleared by the secrecy reviewer before it is submitted (FZM-31, LY-23).
+	// Publication and Change are how a first version and a later one get into force: the profile's
+	// steps, and clocks where a rule sets days.
+	Publication, Change casework.Procedure
+	// Decides gives the division whose authority reviews the entries of a district (LY-12).
+	Decides func(district string) string
+	// Profile is the version of the profile that the policy was read from.
+	Profile string
+	// SecrecyStep: the secrecy reviewer clears a version before the authority has it (FZM-31, LY-23).
 	SecrecyStep bool
 	// SideChannels: sharing beside the platform is allowed without an approval on record.
 	SideChannels bool
@@ -58,8 +67,10 @@ func PolicyFrom(p *profile.Profile, t time.Time) *Policy {
 		Cites:              TopicCites(instruments),
 	}
 	out.AuthorisedNeed = out.Cite(TopicNeed) != ""
-	for _, step := range profile.CatalogSteps.At(p, t).V {
-		if step.Key == "secrecy_review" {
+	out.Publication, out.Change = procedureOf(p, t, false), procedureOf(p, t, true)
+	out.Profile, out.Decides = p.Version(), func(district string) string { return casework.DecidingDistrict(p, t, district) }
+	for _, step := range out.Publication.Steps {
+		if step.Post == string(identity.SecrecyReviewer) {
 			out.SecrecyStep = true
 		}
 	}
@@ -96,6 +107,27 @@ func PolicyFrom(p *profile.Profile, t time.Time) *Policy {
 		out.Opening[typ] = OpeningRule{Text: errs.T(words.ZH, words.EN), Clauses: profile.OpeningTypes.At(p, t).Clauses}
 	}
 	return out
+}
+
+// procedureOf builds the procedure from the profile's steps and days. Days run only where a rule in
+// force sets them: catalog.review_days for the authority, catalog.update_days for a department that
+// changes what is published. What was signed and cleared is so no longer once it has been returned and
+// changed, so a returned case begins again.
+func procedureOf(p *profile.Profile, t time.Time, change bool) casework.Procedure {
+	proc := casework.Procedure{Kind: CasePublication, Prefix: "ML", Applicant: profile.RelProvider, FromStart: true,
+		Steps:       slices.Clone(profile.CatalogSteps.At(p, t).V),
+		DueSoonDays: profile.DueSoonDays.At(p, t).V, EscalateDays: profile.EscalateAfter.At(p, t).V,
+		Clocks: []casework.ClockRule{casework.RuleOf(casework.ClockReview, "", profile.CatalogReviewDays.At(p, t))}}
+	if change {
+		proc.Kind = CaseChange
+		proc.Clocks = append(proc.Clocks, casework.RuleOf(casework.ClockUpdate, "receipt", profile.CatalogUpdateDays.At(p, t)))
+		for i := range proc.Steps {
+			if proc.Steps[i].Clock == "" && slices.Contains(proc.Steps[i].Bodies, profile.RelProvider) {
+				proc.Steps[i].Clock = casework.ClockUpdate
+			}
+		}
+	}
+	return proc
 }
 
 // SharingRule is what a city asks of a sharing type.

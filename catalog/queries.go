@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gongshu/casework"
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
@@ -34,10 +35,14 @@ type Tables interface {
 type Deps struct {
 	DB   *db.DB
 	Door *operation.Door
+	// Cases carries the publication of versions.
+	Cases *casework.Service
 	// Policy gives the rules of the city's profile that are in force.
 	Policy func() *Policy
 	// Body finds a body by its id; errs.NotFound when there is none.
 	Body func(ctx context.Context, id string) (Body, error)
+	// AuthorityFor finds the authority of a division; errs.NotFound when it has none.
+	AuthorityFor func(ctx context.Context, district string) (Body, error)
 	// BodyByName finds a body by its full name, for workbooks; nil knows none but the sender's own.
 	BodyByName func(ctx context.Context, name string) (Body, error)
 	// Tables migrates the warehouse; nil in programs that hold none.
@@ -71,7 +76,10 @@ func New(deps Deps) *Service {
 	if err != nil {
 		panic(err) // only a cache of no size is refused, and the size is a constant
 	}
-	return &Service{deps: deps, cache: map[string]*Resource{}, codes: map[string]string{}, index: index}
+	s := &Service{deps: deps, cache: map[string]*Resource{}, codes: map[string]string{}, index: index}
+	deps.Cases.Handle(CasePublication, s.handler())
+	deps.Cases.Handle(CaseChange, s.handler())
+	return s
 }
 
 // Policy is the city's rules in force.
@@ -275,118 +283,6 @@ func (s *Service) Duplicates(ctx context.Context, q db.Querier, r *Resource) ([]
 // (search, caches, other platforms) keep the last number they saw.
 func (s *Service) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	return changes(ctx, s.deps.DB.Read(), after, limit)
-}
-
-// Task is something about a resource that an actor can do now.
-type Task struct {
-	Resource Row
-	Action   string // "sign_off", "secrecy", "submit", "review", "publish", "mend"
-	Since    time.Time
-	Clause   string
-}
-
-// TasksFor lists what waits for the actor under the acting post: leaders sign off, secrecy reviewers
-// clear, stewards submit and mend what was returned, the authority reviews. At most 200, the longest
-// waiting first.
-func (s *Service) TasksFor(ctx context.Context, a identity.Actor) ([]Task, error) {
-	var out []Task
-	q := s.deps.DB.Read()
-	add := func(f ListFilter, pick func(r *Resource) (string, time.Time, bool)) error {
-		f.Newest, f.Limit = true, 1000
-		rows, _, err := list(ctx, q, f)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			r, err := getVersionByID(ctx, q, row.ID, -1)
-			if err != nil {
-				return err
-			}
-			if action, since, ok := pick(r); ok {
-				if s.deps.Door.May(a, actionOf(action), targetOf(r, s.district(ctx, r.Body))) == nil {
-					out = append(out, Task{Resource: row, Action: action, Since: since, Clause: s.Policy().Cite(topicOf(action))})
-				}
-			}
-		}
-		return nil
-	}
-	var err error
-	switch a.Post {
-	case identity.Leader:
-		err = add(ListFilter{Body: a.Body, State: Draft}, func(r *Resource) (string, time.Time, bool) {
-			if r.Ready == nil {
-				return "", time.Time{}, false
-			}
-			return "sign_off", r.Ready.At, true
-		})
-	case identity.SecrecyReviewer:
-		if !s.Policy().SecrecyStep {
-			break
-		}
-		for _, state := range []State{Draft, SignedOff} {
-			if err == nil {
-				err = add(ListFilter{Body: a.Body, State: state}, func(r *Resource) (string, time.Time, bool) {
-					if r.Ready == nil || r.SecrecyCheck != nil {
-						return "", time.Time{}, false
-					}
-					return "secrecy", r.Ready.At, true
-				})
-			}
-		}
-	case identity.Steward:
-		err = add(ListFilter{Body: a.Body, State: SignedOff}, func(r *Resource) (string, time.Time, bool) {
-			if s.Policy().SecrecyStep && r.SecrecyCheck == nil {
-				return "", time.Time{}, false
-			}
-			return "submit", r.SignOff.At, true
-		})
-		if err == nil {
-			err = add(ListFilter{Body: a.Body, State: Returned}, func(r *Resource) (string, time.Time, bool) {
-				return "mend", r.UpdatedAt, true
-			})
-		}
-	case identity.AuthorityReviewer:
-		err = add(ListFilter{State: Submitted}, func(r *Resource) (string, time.Time, bool) {
-			if r.Review != nil && r.Review.Outcome == "approved" {
-				return "publish", r.Review.At, true
-			}
-			at := r.UpdatedAt
-			if r.SubmittedBy != nil {
-				at = r.SubmittedBy.At
-			}
-			return "review", at, true
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(out, func(x, y Task) int { return x.Since.Compare(y.Since) })
-	return out[:min(len(out), 200)], nil
-}
-
-func (s *Service) district(ctx context.Context, body string) string {
-	b, err := s.deps.Body(ctx, body)
-	if err != nil {
-		return ""
-	}
-	return b.District
-}
-
-func actionOf(task string) operation.Action {
-	if task == "mend" {
-		return ActEdit
-	}
-	return operation.Action("catalog.resource." + task)
-}
-
-func topicOf(task string) Topic {
-	switch task {
-	case "secrecy":
-		return TopicSecrecy
-	case "sign_off", "submit", "mend":
-		return TopicCatalog
-	}
-	return TopicReview
 }
 
 // ShareCatalog gives the published version as an actor may see it (FS-12); existsOnly tells that only

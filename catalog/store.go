@@ -441,7 +441,7 @@ func RowOf(r *Resource, published int, withdrawn bool) Row {
 	return Row{ID: r.ID, Code: r.Code, Name: r.Name, Summary: r.Summary, Kind: r.Kind, Version: r.Version, State: r.State,
 		PublishedVersion: published, Body: r.Body, BodyName: r.BodyName, Theme: r.Theme, Region: r.Region, Sharing: r.Sharing,
 		Opening: r.Opening, Cycle: r.Cycle, Grade: r.Grade, UpdatedAt: r.UpdatedAt, PublishedAt: r.PublishedAt,
-		Items: len(r.Items), Ready: r.Ready != nil && r.State == Draft, Withdrawn: withdrawn}
+		Items: len(r.Items), Withdrawn: withdrawn}
 }
 
 // eachID lists the ids of all resources in the order of their making.

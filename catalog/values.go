@@ -215,7 +215,7 @@ var (
 	}
 	stateNames = []Named{
 		{Key: string(Draft), Text: errs.T("草稿", "draft")},
-		{Key: string(SignedOff), Text: errs.T("部门已签发", "signed off")},
+		{Key: string(Signing), Text: errs.T("部门核签中", "with the department")},
 		{Key: string(Submitted), Text: errs.T("待审核", "submitted")},
 		{Key: string(Returned), Text: errs.T("退回修改", "returned")},
 		{Key: string(Published), Text: errs.T("已发布", "published")},

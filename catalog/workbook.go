@@ -952,7 +952,7 @@ func (s *Service) readWorkbook(ctx context.Context, a identity.Actor, own Body, 
 			return nil, err
 		case r.Body != p.Resource.Body:
 			at("other", errs.Tf("%[1]s 是%[2]s的资源", "%[1]s belongs to %[2]s", p.Existing, r.BodyName), s.Policy().Cite(TopicOwn))
-		case r.State == SignedOff || r.State == Submitted:
+		case r.State == Signing || r.State == Submitted:
 			at("state", errs.Tf("%[1]s 处于“%[2]s”状态，请先收回", "%[1]s is %[3]s; recall it first", p.Existing, NameOf("state", string(r.State)).ZH, NameOf("state", string(r.State)).EN), "")
 		}
 	}

@@ -8,8 +8,11 @@ import (
 	"github.com/a-h/templ"
 
 	"gongshu/casework"
+	"gongshu/catalog"
+	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/profile"
 	"gongshu/ui"
 	"gongshu/workday"
 )
@@ -21,9 +24,16 @@ func (c *Console) routesCases(mux *http.ServeMux) {
 }
 
 // casePages lead from a case to the page of what it is about, by the kind of its
-// subject: an area whose cases have a page of their own adds a line.
+// subject: an area whose cases are decided on a page of their own adds a line. "" stays
+// on the case.
 var casePages = map[string]func(casework.Case) string{
 	"request": func(cs casework.Case) string { return "/console/requests/" + cs.Number },
+	catalog.SubjectResource: func(cs casework.Case) string {
+		if cs.State == casework.StateClosed {
+			return "" // the resource has moved on; how it went stands here
+		}
+		return catalogHref(cs.Resource)
+	},
 }
 
 func (c *Console) casesPage(w http.ResponseWriter, r *http.Request) {
@@ -57,13 +67,11 @@ func (c *Console) casesCSV(w http.ResponseWriter, r *http.Request, list ui.List)
 			return
 		}
 		for _, cs := range page {
-			step, state := "", cs.State
-			if s, _, ok := cs.Procedure.Step(cs.Step); ok && state != casework.StateClosed {
-				step = wordsOf(ctx, s.Name)
-			} else {
-				state = cs.Outcome
+			step := ""
+			if cs.State != casework.StateClosed {
+				step = stepName(ctx, cs, cs.Step)
 			}
-			rows = append(rows, []string{cs.Number, cs.Title, step, ui.StateWords(ctx, "case", state), cs.ReceivedOn.String(), cs.DueOn})
+			rows = append(rows, []string{cs.Number, cs.Title, step, ui.StateWords(ctx, "case", caseState(cs)), cs.ReceivedOn.String(), cs.DueOn})
 		}
 		f.Offset += len(page)
 		if len(page) == 0 || f.Offset >= total || f.Offset >= 50000 {
@@ -77,8 +85,8 @@ func (c *Console) caseRows(ctx context.Context, cal *workday.Calendar, list []ca
 	rows := make([]ui.Row, 0, len(list))
 	for _, cs := range list {
 		step := ""
-		if s, _, ok := cs.Procedure.Step(cs.Step); ok && cs.State != casework.StateClosed {
-			step = wordsOf(ctx, s.Name)
+		if cs.State != casework.StateClosed {
+			step = stepName(ctx, cs, cs.Step)
 		}
 		var clock templ.Component = ui.Text("—")
 		tone := ui.Plain
@@ -89,10 +97,7 @@ func (c *Console) caseRows(ctx context.Context, cal *workday.Calendar, list []ca
 				tone = ui.Bad
 			}
 		}
-		state := ui.State("case", cs.State)
-		if cs.State == casework.StateClosed {
-			state = ui.State("case", cs.Outcome)
-		}
+		state := ui.State("case", caseState(cs))
 		rows = append(rows, ui.Row{ID: cs.Number, Tone: tone, Cells: []templ.Component{
 			ui.Anchor(cs.Title, "/console/cases/"+cs.Number, cs.Number), ui.Text(step), state, clock, ui.Text(ui.Date(cs.OpenedAt)),
 		}})
@@ -126,8 +131,10 @@ func (c *Console) casePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if page, ok := casePages[cs.SubjectKind]; ok {
-		http.Redirect(w, r, page(cs), http.StatusSeeOther)
-		return
+		if href := page(cs); href != "" {
+			http.Redirect(w, r, href, http.StatusSeeOther)
+			return
+		}
 	}
 	c.caseFile(w, r, http.StatusOK, nil)
 }
@@ -139,13 +146,7 @@ func (c *Console) caseFile(w http.ResponseWriter, r *http.Request, status int, c
 		web.Fail(w, r, err)
 		return
 	}
-	v := caseView{file: f}
-	for i := range f.Tasks {
-		if f.Tasks[i].State == "open" && c.Cases.May(a, f.Case, f.Tasks[i]) == nil {
-			v.task = &f.Tasks[i]
-			break
-		}
-	}
+	v := caseView{file: f, task: c.Cases.Decidable(a, f.Case, f.Tasks)}
 	if change != nil {
 		change(&v)
 	}
@@ -170,9 +171,44 @@ func (c *Console) decideCase(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/console/cases/"+r.PathValue("id"), http.StatusSeeOther)
 }
 
-func caseBadges(ctx context.Context, cs casework.Case) []ui.BadgeInfo {
+// caseState is the state of a case, or once it is closed how it ended.
+func caseState(cs casework.Case) string {
 	if cs.State == casework.StateClosed {
-		return []ui.BadgeInfo{ui.StateBadge(ctx, "case", cs.Outcome)}
+		return cs.Outcome
 	}
-	return []ui.BadgeInfo{ui.StateBadge(ctx, "case", cs.State)}
+	return cs.State
+}
+
+func caseBadges(ctx context.Context, cs casework.Case) []ui.BadgeInfo {
+	return []ui.BadgeInfo{ui.StateBadge(ctx, "case", caseState(cs))}
+}
+
+// stepName is the name of a step in the page's language.
+func stepName(ctx context.Context, cs casework.Case, key string) string {
+	s, _, _ := cs.Procedure.Step(key)
+	return wordsOf(ctx, s.Name)
+}
+
+// caseReasonHelp says what the reason field is for; a secrecy review leaves the number
+// of its record (FZM-31).
+func caseReasonHelp(ctx context.Context, t casework.Task) string {
+	if t.Post == string(identity.SecrecyReviewer) {
+		return ui.T(ctx, "case.reason_secrecy")
+	}
+	return ui.T(ctx, "case.reason_help")
+}
+
+// caseTerms says what a case is about and who takes part.
+func caseTerms(ctx context.Context, cs casework.Case) []ui.Term {
+	terms := []ui.Term{{Label: ui.T(ctx, "sharing.number"), Value: ui.Text(cs.Number)}, {Label: ui.T(ctx, "case.opened"), Value: ui.Text(cs.ReceivedOn.String())}}
+	if cs.Resource != "" {
+		terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.resource"), Value: ui.Anchor(cs.Resource, catalogHref(cs.Resource), "")})
+	}
+	for _, p := range cs.Parties {
+		terms = append(terms, ui.Term{Label: wordsOf(ctx, profile.PartyTerm(p.Relation)), Value: ui.Text(p.BodyName)})
+	}
+	if cs.State == casework.StateClosed {
+		terms = append(terms, ui.Term{Label: ui.T(ctx, "case.ended"), Value: ui.Sub(ui.StateWords(ctx, "case", cs.Outcome), ui.DateTime(cs.ClosedAt))})
+	}
+	return terms
 }

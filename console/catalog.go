@@ -12,6 +12,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/identity"
@@ -288,7 +289,9 @@ type resourceView struct {
 	rows       int64
 	bodyNames  map[string]string
 	errors     ui.Errors
-	asked      string // command whose refusal is shown
+	asked      string         // command whose refusal is shown
+	file       *casework.File // of the case that publishes the version, for those who may see it
+	decision   caseView
 }
 
 // resourcePanels are tabs of the resource page that areas above the catalog fill. show gives what
@@ -323,10 +326,19 @@ func (c *Console) showResource(w http.ResponseWriter, r *http.Request, refusal e
 		}
 	}
 	target := c.resourceTarget(ctx, v.r)
-	for name, action := range map[string]operation.Action{"edit": catalog.ActEdit, "ready": catalog.ActReady, "sign_off": catalog.ActSignOff, "secrecy": catalog.ActSecrecy,
-		"submit": catalog.ActSubmit, "recall": catalog.ActRecall, "review": catalog.ActReview, "publish": catalog.ActPublish, "revise": catalog.ActRevise,
-		"withdraw": catalog.ActWithdraw, "discard": catalog.ActDiscard, "rows": catalog.ActRows} {
-		v.may[name] = c.may(r, action, decides(action, v.r, target))
+	for name, action := range map[string]operation.Action{"edit": catalog.ActEdit, "submit": catalog.ActSubmit, "recall": catalog.ActRecall,
+		"revise": catalog.ActRevise, "withdraw": catalog.ActWithdraw, "discard": catalog.ActDiscard, "rows": catalog.ActRows} {
+		v.may[name] = c.may(r, action, target)
+	}
+	if v.r.Case != "" {
+		f, err := c.Cases.File(ctx, a, v.r.Case)
+		switch {
+		case err == nil:
+			v.file, v.decision = &f, caseView{file: f, task: c.Cases.Decidable(a, f.Case, f.Tasks)}
+		case !errs.Is(err, errs.Forbidden): // who only uses the data does not see how it got into the catalog
+			web.Fail(w, r, err)
+			return
+		}
 	}
 	v.may["copy"] = c.may(r, catalog.ActCreate, ownTarget(a))
 	v.may["request"] = c.Sharing != nil && v.r.Current && v.r.Body != a.Body && v.r.Sharing != catalog.Withheld && a.Post == identity.Steward
@@ -345,7 +357,7 @@ func (c *Console) showResource(w http.ResponseWriter, r *http.Request, refusal e
 			v.rows = n
 		}
 	}
-	draft := v.r.State == catalog.Draft || v.r.State == catalog.Returned || v.r.State == catalog.SignedOff || v.r.State == catalog.Submitted
+	draft := v.r.State != catalog.Published && v.r.State != catalog.Withdrawn
 	if draft && v.r.Version == v.versions[0].Version {
 		if v.faults, v.same, err = c.Catalog.Check(ctx, v.r); err != nil {
 			web.Fail(w, r, err)
@@ -453,19 +465,6 @@ func (c *Console) resourceTarget(ctx context.Context, r *catalog.Resource) opera
 	return t
 }
 
-// decides names the maker for the actions that decide: nobody decides on a case of own making (FS-40).
-func decides(action operation.Action, r *catalog.Resource, t operation.Target) operation.Target {
-	switch action {
-	case catalog.ActSignOff, catalog.ActSecrecy, catalog.ActReview, catalog.ActPublish:
-		maker := r.CreatedBy
-		if r.Ready != nil {
-			maker = r.Ready.By
-		}
-		t.Attrs = map[string]any{"maker": maker}
-	}
-	return t
-}
-
 // sampleRows shows rows of the warehouse, through the door: the look is on record before it is shown.
 // People outside the provider see personal items hidden (FS-5.4).
 func (c *Console) sampleRows(r *http.Request, v *resourceView) (templ.Component, error) {
@@ -546,28 +545,10 @@ func (c *Console) actOnResource(w http.ResponseWriter, r *http.Request) {
 	var err error
 	var res *catalog.Resource
 	switch do {
-	case "ready":
-		_, err = c.Catalog.Ready(ctx, a, addr)
-	case "sign":
-		_, err = c.Catalog.SignOff(ctx, a, addr, true, reason)
-	case "refuse":
-		_, err = c.Catalog.SignOff(ctx, a, addr, false, reason)
-	case "clear":
-		_, err = c.Catalog.ClearSecrecy(ctx, a, addr, true, reason)
-	case "stop":
-		_, err = c.Catalog.ClearSecrecy(ctx, a, addr, false, reason)
 	case "submit":
 		_, err = c.Catalog.Submit(ctx, a, addr)
 	case "recall":
 		_, err = c.Catalog.Recall(ctx, a, addr)
-	case "approve":
-		_, err = c.Catalog.Review(ctx, a, addr, catalog.ReviewInput{Approve: true, Publish: true, Reason: reason})
-	case "approve_only":
-		_, err = c.Catalog.Review(ctx, a, addr, catalog.ReviewInput{Approve: true, Reason: reason})
-	case "return":
-		_, err = c.Catalog.Review(ctx, a, addr, catalog.ReviewInput{Reason: reason})
-	case "publish":
-		_, err = c.Catalog.Publish(ctx, a, addr)
 	case "revise":
 		if _, err = c.Catalog.Revise(ctx, a, addr.Code); err == nil {
 			next += "/edit"

@@ -287,7 +287,7 @@ func editResourcePage(v editView) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = do(resourceView{r: v.r}, "ready", ui.T(ctx, "catalog.do_ready"), ui.Good).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = do(resourceView{r: v.r}, "submit", ui.T(ctx, "catalog.do_submit"), ui.Good).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func newCatalogHouse(t *testing.T, d *db.DB, city string) *catalogHouse {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := console.New(console.Deps{City: errs.T("某市", "City"), Brand: errs.T("平台", "Platform"), Door: h.Door, Org: bodies, Catalog: h.Catalog, Profile: p})
+	pages := console.New(console.Deps{City: errs.T("某市", "City"), Brand: errs.T("平台", "Platform"), Door: h.Door, Org: bodies, Cases: h.Cases, Catalog: h.Catalog, Profile: p})
 	site := &web.Site{}
 	server := httptest.NewServer(site.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := catalogtest.Market
@@ -136,6 +137,59 @@ func (h *catalogHouse) upload(who, path, name string, content []byte, status int
 	return body, location
 }
 
+var caseForm = regexp.MustCompile(`action="(/console/cases/[^"]+/decide)"[\s\S]*?name="task" value="([^"]+)"`)
+
+// decide fills in the form of the step that is somebody's on a page.
+func (h *catalogHouse) decide(who, page string, form url.Values, status int) string {
+	h.t.Helper()
+	m := caseForm.FindStringSubmatch(h.get(who, page, 200, nil, nil))
+	if m == nil {
+		h.t.Fatalf("%s offers %s nothing to decide", page, who)
+	}
+	form.Set("task", m[2])
+	body, _ := h.post(who, m[1], form, status)
+	return body
+}
+
+// Every city's own steps, decided through the pages by the posts that the profile names and no others.
+func TestReviewInEveryCity(t *testing.T) {
+	clause.Covers(t, "FZM-9", "FZM-31", "FZM-34", "QZ-3.1.1", "FS-16", "FS-40.2", "LY-8", "LY-23", "LY-27")
+	for city, cited := range map[string][]string{
+		"fuzhou": {"FZM-34", "FZM-31", "FZM-9"}, "quanzhou": {"", "", "QZ-3.1.1"}, "foshan": {"", "FS-40.2", "FS-16"}, "longyan": {"", "LY-23", "LY-27"},
+	} {
+		t.Run(city, func(t *testing.T) {
+			h := newCatalogHouse(t, dbtest.SQLite(t), city)
+			r, err := h.Catalog.Create(t.Context(), catalogtest.Actor(catalogtest.Market, identity.Steward), catalogtest.Licences())
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := "/console/catalog/" + r.PathCode()
+			h.post("market/steward", page+"/do", url.Values{"do": {"submit"}}, 303)
+			everybody := []string{"market/steward", "market/leader", "market/secrecy_reviewer", "authority/authority_reviewer", "police/leader"}
+			for i, step := range h.Policy.Publication.Steps {
+				doer := "market/" + step.Post
+				if step.Bodies[0] == profile.RelAuthority {
+					doer = "authority/" + step.Post
+				}
+				for _, who := range everybody {
+					status, body, _ := h.call(who, http.MethodGet, page, "", nil)
+					offered := strings.Contains(body, `id="decide"`)
+					if offered != (who == doer) || strings.HasPrefix(who, "police") && status != 404 {
+						t.Errorf("step %s: offered to %s: %v (%d)", step.Key, who, offered, status)
+					}
+				}
+				h.get(doer, page, 200, []string{step.Name.EN, cited[i]}, nil)
+				h.get(doer, "/console", 200, []string{r.Name, step.Name.EN}, nil)
+				h.decide(doer, page, url.Values{"outcome": {"pass"}, "reason": {"同意"}}, 303)
+			}
+			h.get("police/steward", page, 200, []string{r.Name}, nil)
+			if now, err := h.Catalog.Published(t.Context(), r.Code); err != nil || now.SecrecyCheck == nil {
+				t.Errorf("not in force: %v %+v", err, now)
+			}
+		})
+	}
+}
+
 func TestCatalogThroughThePages(t *testing.T) {
 	clause.Covers(t, "FZM-7", "FZM-12", "FZM-31", "FS-12", "FS-17", "LY-8")
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
@@ -186,26 +240,32 @@ func TestCatalogThroughThePages(t *testing.T) {
 
 		page := "/console/catalog/307001-0001"
 		do := page + "/do"
-		h.post("market/leader", do, url.Values{"do": {"sign"}}, 409)
-		h.post(steward, do, url.Values{"do": {"ready"}}, 303)
-		h.get(steward, page, 200, []string{"Signed off", "Secrecy review"}, nil)
+		h.get("market/leader", page, 200, nil, []string{"name=\"outcome\""})
+		h.post(steward, do, url.Values{"do": {"submit"}}, 303)
+		h.get(steward, page, 200, []string{"With the department", "Department sign-off", "Secrecy review", "no deadline"}, []string{"name=\"outcome\""})
 		h.get("police/steward", page, 404, nil, []string{"食品"})
-		body, _ = h.post("market/leader", do, url.Values{"do": {"refuse"}}, 422)
-		if !strings.Contains(body, "give the reason") {
+		body = h.decide("market/leader", page, url.Values{"outcome": {"return"}}, 422)
+		if !strings.Contains(body, "state the reasons") {
 			t.Error("no reason was asked for")
 		}
-		h.post("market/leader", do, url.Values{"do": {"sign"}}, 303)
-		body, _ = h.post(steward, do, url.Values{"do": {"submit"}}, 409)
-		if !strings.Contains(body, "FS-40.2") {
-			t.Error("the refusal to submit does not cite the secrecy review")
-		}
-		h.post("market/secrecy_reviewer", do, url.Values{"do": {"clear"}, "reason": {"保审1号"}}, 303)
-		h.post(steward, do, url.Values{"do": {"submit"}}, 303)
-		h.post("market/steward", do, url.Values{"do": {"approve"}}, 403)
-		h.post("authority/authority_reviewer", do, url.Values{"do": {"return"}, "reason": {"请补充说明"}}, 303)
-		h.get(steward, page, 200, []string{"请补充说明"}, nil)
+		h.get("market/leader", "/console", 200, []string{"食品经营许可信息", "Department sign-off"}, nil)
+		h.decide("market/leader", page, url.Values{"outcome": {"pass"}}, 303)
+		h.get("authority/authority_reviewer", page, 200, nil, []string{"name=\"outcome\""})
+		h.get("market/secrecy_reviewer", page, 200, []string{"FS-40.2", "number of the review record"}, nil)
+		h.decide("market/secrecy_reviewer", page, url.Values{"outcome": {"pass"}, "reason": {"保审1号"}}, 303)
+		h.get(steward, page, 200, []string{"Submitted"}, []string{"name=\"outcome\""})
+		h.decide("authority/authority_reviewer", page, url.Values{"outcome": {"return"}, "reason": {"请补充说明"}}, 303)
+		h.get(steward, page, 200, []string{"请补充说明", "Returned to be changed"}, nil)
+		h.get(steward, "/console", 200, []string{"Change as asked and send again"}, nil)
+		h.get("police/steward", "/console/cases", 200, nil, []string{"食品经营许可信息"})
+		h.get("authority/authority_reviewer", "/console/cases", 200, []string{"食品经营许可信息"}, nil)
 		h.Through(t, "307001/0001")
 		h.get("police/steward", page, 200, []string{"食品经营许可信息", "第三十五条"}, []string{"Send for sign-off"})
+		r, _ = h.Catalog.Get(t.Context(), "307001/0001", 0)
+		h.get(steward, page, 200, []string{r.Case}, nil)
+		h.get("police/steward", page, 200, nil, []string{r.Case})
+		h.get("police/steward", "/console/cases/"+r.Case, 403, nil, nil)
+		h.get(steward, "/console/cases/"+r.Case, 200, []string{"保审", "请补充说明", "Department sign-off", "FS-17"}, nil)
 		h.get("police/steward", page+"?tab=items", 200, []string{"许可证编号", "licence"}, nil)
 		h.get("police/steward", page+"?tab=history", 200, []string{"Published"}, nil)
 

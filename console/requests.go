@@ -536,20 +536,18 @@ func postWords(ctx context.Context, post string) string {
 // caseEvents are the timeline, the latest first, and what is yet to come on top.
 func caseEvents(ctx context.Context, f casework.File) []ui.EventInfo {
 	c := f.Case
-	stepName := func(key string) string {
-		if s, _, ok := c.Procedure.Step(key); ok {
-			return wordsOf(ctx, s.Name)
-		}
-		return ""
-	}
 	var out []ui.EventInfo
-	if c.State == casework.StateOpen {
+	if c.State != casework.StateClosed {
 		for _, t := range f.Tasks {
 			if t.State != "open" {
 				continue
 			}
 			p, _ := c.Party(t.Relation)
-			out = append(out, ui.EventInfo{At: t.DueAt, Open: true, Title: stepName(t.Step), Who: p.BodyName + " · " + postWords(ctx, t.Post), Text: ui.T(ctx, "case.waiting"), Clause: strings.Join(t.Clauses, " "), Icon: "hourglass"})
+			title := stepName(ctx, c, t.Step)
+			if t.Kind == casework.Mend {
+				title = ui.T(ctx, "case.mend")
+			}
+			out = append(out, ui.EventInfo{At: t.DueAt, Open: true, Title: title, Who: p.BodyName + " · " + postWords(ctx, t.Post), Text: ui.T(ctx, "case.waiting"), Clause: strings.Join(t.Clauses, " "), Icon: "hourglass"})
 		}
 	}
 	for _, e := range slices.Backward(f.Timeline) {
@@ -559,7 +557,7 @@ func caseEvents(ctx context.Context, f casework.File) []ui.EventInfo {
 		info := ui.EventInfo{At: e.At, Who: strings.Trim(e.ActorName+" · "+e.BodyName, " ·"), Text: e.Reason, Clause: strings.Join(e.Clauses, " "), Icon: "circle-check"}
 		switch e.Kind {
 		case "decided":
-			info.Title = stepName(e.Step) + ui.T(ctx, "case.colon") + ui.T(ctx, "case.outcome_"+e.Outcome)
+			info.Title = stepName(ctx, c, e.Step) + ui.T(ctx, "case.colon") + ui.T(ctx, "case.outcome_"+e.Outcome)
 			info.Tone, info.Icon = outcomeTone(e.Outcome)
 		case "closed":
 			info.Title, info.Text = ui.T(ctx, "case.closed_"+e.Outcome), ""

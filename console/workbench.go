@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gongshu/casework"
 	"gongshu/identity"
 	"gongshu/internal/web"
 	"gongshu/ui"
@@ -46,7 +47,6 @@ type PanelRow struct {
 // todoSources are asked for what waits, one line an area.
 var todoSources = []func(*Console, context.Context, identity.Actor) ([]Todo, error){
 	(*Console).caseTodos,
-	(*Console).catalogTodos,
 	(*Console).peopleTodos,
 }
 
@@ -96,6 +96,9 @@ func (c *Console) caseTodos(ctx context.Context, a identity.Actor) ([]Todo, erro
 			Do: ui.Pick(ctx, t.StepName.ZH, t.StepName.EN), Title: t.Title, Sub: t.Number,
 			Href: "/console/cases/" + t.CaseID, Since: t.OpenedAt,
 		}
+		if t.Kind == casework.Mend {
+			todo.Do = ui.T(ctx, "case.mend")
+		}
 		if t.HasDue {
 			clauses := t.Rule.Clauses
 			if len(clauses) == 0 {
@@ -106,24 +109,6 @@ func (c *Console) caseTodos(ctx context.Context, a identity.Actor) ([]Todo, erro
 			todo.Clauses = strings.Join(t.Clauses, " ")
 		}
 		todos = append(todos, todo)
-	}
-	return todos, nil
-}
-
-func (c *Console) catalogTodos(ctx context.Context, a identity.Actor) ([]Todo, error) {
-	if c.Catalog == nil {
-		return nil, nil
-	}
-	tasks, err := c.Catalog.TasksFor(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	todos := make([]Todo, 0, len(tasks))
-	for _, t := range tasks {
-		todos = append(todos, Todo{
-			Do: ui.T(ctx, "workbench.catalog_"+t.Action), Title: t.Resource.Name, Sub: t.Resource.Code,
-			Href: "/console/catalog/" + strings.ReplaceAll(t.Resource.Code, "/", "-"), Since: t.Since, Clauses: t.Clause,
-		})
 	}
 	return todos, nil
 }

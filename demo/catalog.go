@@ -2,10 +2,13 @@ package demo
 
 import (
 	"context"
+	"slices"
 	"strings"
 
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/identity"
+	"gongshu/profile"
 )
 
 // registered is how many days after the opening a resource is registered: the
@@ -47,21 +50,14 @@ func (b *builder) underway(ctx context.Context) error {
 		if i == 0 {
 			continue
 		}
-		if _, err := b.Catalog.Ready(ctx, steward, addr); err != nil {
+		sent, err := b.Catalog.Submit(ctx, steward, addr)
+		if err != nil {
 			return err
 		}
 		if i == 1 {
 			continue
 		}
-		if _, err := b.Catalog.SignOff(ctx, b.actor("city", identity.Leader), addr, true, ""); err != nil {
-			return err
-		}
-		if b.Catalog.Policy().SecrecyStep {
-			if _, err := b.Catalog.ClearSecrecy(ctx, b.actor("city", identity.SecrecyReviewer), addr, true, "保密审查〔2026〕196"); err != nil {
-				return err
-			}
-		}
-		if _, err := b.Catalog.Submit(ctx, steward, addr); err != nil {
+		if err := b.pass(ctx, sent, "city", profile.RelProvider); err != nil {
 			return err
 		}
 	}
@@ -103,31 +99,45 @@ func (b *builder) heads(ctx context.Context) error {
 
 // publish takes one resource from the steward's form to the catalog.
 func (b *builder) publish(ctx context.Context, p resourcePlan, in catalog.Resource) error {
-	steward, leader := b.actor(p.Body, identity.Steward), b.actor(p.Body, identity.Leader)
+	steward := b.actor(p.Body, identity.Steward)
 	made, err := b.Catalog.Create(ctx, steward, in)
 	if err != nil {
 		return err
 	}
-	addr := catalog.AddressOf{Code: made.Code}
-	if _, err := b.Catalog.Ready(ctx, steward, addr); err != nil {
-		return err
-	}
-	if _, err := b.Catalog.SignOff(ctx, leader, addr, true, ""); err != nil {
-		return err
-	}
-	if b.Catalog.Policy().SecrecyStep {
-		if _, err := b.Catalog.ClearSecrecy(ctx, b.actor(p.Body, identity.SecrecyReviewer), addr, true, "保密审查〔2026〕"+made.Code); err != nil {
-			return err
-		}
-	}
-	if _, err := b.Catalog.Submit(ctx, steward, addr); err != nil {
-		return err
-	}
-	published, err := b.Catalog.Review(ctx, b.actor("authority", identity.AuthorityReviewer), addr, catalog.ReviewInput{Approve: true, Publish: true})
+	sent, err := b.Catalog.Submit(ctx, steward, catalog.AddressOf{Code: made.Code})
 	if err != nil {
 		return err
 	}
-	b.resources[p.English] = published
+	if err := b.pass(ctx, sent, p.Body, profile.RelProvider, profile.RelAuthority); err != nil {
+		return err
+	}
+	b.resources[p.English], err = b.Catalog.Get(ctx, made.Code, 0)
+	return err
+}
+
+// pass decides the steps of a submitted version that fall to the named sides: its
+// department's (body), the authority's.
+func (b *builder) pass(ctx context.Context, r *catalog.Resource, body string, sides ...string) error {
+	for _, step := range b.Catalog.Policy().Publication.Steps {
+		if !slices.Contains(sides, step.Bodies[0]) {
+			continue
+		}
+		at, note := body, ""
+		if step.Bodies[0] == profile.RelAuthority {
+			at = "authority"
+		}
+		if step.Post == string(identity.SecrecyReviewer) {
+			note = "保密审查〔2026〕" + r.Code
+		}
+		who := b.actor(at, identity.Post(step.Post))
+		task, err := b.Sharing.Cases().TaskFor(ctx, who, r.Case)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Sharing.Cases().Decide(ctx, who, task.ID, casework.Decision{Outcome: casework.Pass, Reason: note}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

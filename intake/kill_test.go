@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gongshu/audit"
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/catalog/catalogtest"
 	"gongshu/clause"
@@ -73,11 +74,12 @@ func openRig(t *testing.T, dir string) *rig {
 		}
 		return catalogtest.Authority, nil
 	}
-	c := catalog.New(catalog.Deps{DB: d, Door: door, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: intaketest.Tables{Store: house}})
+	cases := casework.New(casework.Deps{DB: d, Door: door})
+	c := catalog.New(catalog.Deps{DB: d, Door: door, Cases: cases, AuthorityFor: catalogtest.AuthorityFor, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: intaketest.Tables{Store: house}})
 	q := quality.New(d, blobs)
 	s, err := intake.New(intake.Deps{DB: d, Door: door, Log: log, Blobs: blobs, Catalog: c, Warehouse: house, Quality: q, Body: body, Alone: true})
 	must(err)
-	return &rig{World: &catalogtest.World{DB: d, Door: door, Log: log, Catalog: c, Policy: policy}, intake: s, quality: q, warehouse: house,
+	return &rig{World: &catalogtest.World{DB: d, Door: door, Log: log, Cases: cases, Catalog: c, Policy: policy}, intake: s, quality: q, warehouse: house,
 		close: func() { log.Close(); house.Close(); blobs.Close(); d.Close() }}
 }
 

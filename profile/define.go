@@ -210,7 +210,7 @@ func parseWords(n *yaml.Node) (Words, error) {
 var (
 	stepPosts  = []string{"steward", "leader", "secrecy_reviewer", "authority_reviewer", "operator"}
 	stepKinds  = []string{StepOpinion, StepDecision, StepReview, StepSign, StepExecute}
-	stepClocks = []string{"answer", "share", ""}
+	stepClocks = []string{"answer", "share", "review", ""}
 	relations  = []string{RelAuthority, RelProvider, RelConsumer, RelOperator}
 	stepKey    = regexp.MustCompile(`^[a-z][a-z_]{1,39}$`)
 )
@@ -275,7 +275,7 @@ func checkStep(s Step, before []Step) error {
 	case len(s.Bodies) == 0 || slices.ContainsFunc(s.Bodies, func(b string) bool { return !slices.Contains(relations, b) }):
 		return fmt.Errorf("step %s: body: want some of %s", s.Key, strings.Join(relations, ", "))
 	case !slices.Contains(stepClocks, s.Clock):
-		return fmt.Errorf("step %s: clock %q: want answer or share", s.Key, s.Clock)
+		return fmt.Errorf("step %s: clock %q: want answer, share or review", s.Key, s.Clock)
 	case len(s.Clauses) == 0 && s.Practice == "" || len(s.Clauses) > 0 && s.Practice != "":
 		return fmt.Errorf("step %s: say either the clause or the practice it rests on", s.Key)
 	}

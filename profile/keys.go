@@ -125,6 +125,7 @@ var (
 	SideChannels      = choiceKey("catalog.side_channels", "平台之外的共享途径", "Sharing by other channels", sideChannels)
 	CatalogSteps      = stepsKey("catalog.review.steps", "目录审核环节", "Steps of catalog review")
 	CatalogUpdateDays = optional(intKey("catalog.update_days", "目录更新期限", "Catalog updated within", workingDays, 1, 250, lower))
+	CatalogReviewDays = optional(intKey("catalog.review_days", "目录审核期限", "Catalog entries are reviewed within", workingDays, 1, 250, lower))
 	SecrecyReview     = boolKey("catalog.secrecy_review", "发布交换前须保密审查", "Secrecy review before publication or exchange", demands)
 	OneSource         = boolKey("catalog.one_source", "一数一源，不重复采集", "One source per datum, no second collection", demands)
 

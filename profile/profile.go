@@ -97,7 +97,7 @@ type Step struct {
 	Kind   string   // StepOpinion, StepDecision, StepReview, StepSign, StepExecute
 	Post   string   // identity post: "authority_reviewer"
 	Bodies []string // relations whose post holders act; several act side by side and all must
-	Clock  string   // "answer" or "share": the clock under which the step runs, "" for none
+	Clock  string   // "answer", "share" or "review": the clock under which the step runs, "" for none
 	// Clauses that ask for the step; empty when it is the city's practice.
 	Clauses  []string
 	Practice string // why, where no article asks for the step

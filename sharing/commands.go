@@ -134,15 +134,9 @@ func wordsOf(purposes []string) []string {
 	return out
 }
 
-// parties finds who plays which part. County data is decided by the county's own
-// authority where the city says so (LY-12), by the city's elsewhere.
+// parties finds who plays which part.
 func (s *Service) parties(ctx context.Context, r Request) ([]casework.Party, error) {
-	now := s.deps.Now()
-	district := profile.Division.At(s.deps.Profile, now).V
-	if profile.CountyApproval.At(s.deps.Profile, now).V && r.District != "" {
-		district = r.District
-	}
-	authority, err := s.deps.AuthorityFor(ctx, district)
+	authority, err := s.deps.AuthorityFor(ctx, casework.DecidingDistrict(s.deps.Profile, s.deps.Now(), r.District))
 	if err != nil {
 		return nil, err
 	}

@@ -95,13 +95,7 @@ func (s *Service) File(ctx context.Context, actor identity.Actor, number string)
 		if f.Case, err = s.deps.Cases.File(ctx, actor, r.CaseID); err != nil {
 			return f, err
 		}
-		for i := range f.Case.Tasks {
-			t := f.Case.Tasks[i]
-			if t.State == "open" && s.deps.Cases.May(actor, f.Case.Case, t) == nil {
-				f.Task = &t
-				break
-			}
-		}
+		f.Task = s.deps.Cases.Decidable(actor, f.Case.Case, f.Case.Tasks)
 		a, err := s.deps.Agreement.Current(ctx, q, r.CaseID)
 		switch {
 		case err == nil:
@@ -136,7 +130,7 @@ func (s *Service) OpenTask(ctx context.Context, actor identity.Actor, number str
 	}
 	if f.Task == nil {
 		for _, t := range f.Case.Tasks {
-			if t.State == "open" {
+			if t.State == "open" && t.Kind != casework.Mend {
 				return casework.Task{}, s.deps.Cases.May(actor, f.Case.Case, t)
 			}
 		}

@@ -5,7 +5,7 @@ import "context"
 // stateTones colours the states that badges show, by kind and state; "*" holds
 // for every kind. A state without a colour is grey.
 var stateTones = map[string]Tone{
-	"*.draft": Plain, "*.signed_off": Info, "*.submitted": Info, "*.returned": Warn,
+	"*.draft": Plain, "*.signing": Info, "*.submitted": Info, "*.returned": Warn,
 	"*.published": Good, "*.withdrawn": Plain,
 	"*.active": Good, "*.disabled": Plain, "*.locked": Bad, "*.expired": Plain, "*.revoked": Bad, "*.suspended": Warn,
 	"*.pending": Warn, "*.open": Info, "*.closed": Plain, "*.approved": Good, "*.refused": Bad, "*.cancelled": Plain, "*.done": Good,

@@ -9,6 +9,7 @@ import (
 
 	"gongshu/audit"
 	"gongshu/audit/audittest"
+	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/identity"
 	"gongshu/internal/db"
@@ -29,6 +30,7 @@ type World struct {
 	DB      *db.DB
 	Door    *operation.Door
 	Log     *audit.Log
+	Cases   *casework.Service
 	Catalog *catalog.Service
 	Policy  *catalog.Policy
 	Clock   *time.Time // what Now answers; move it at will
@@ -49,8 +51,9 @@ func Open(t testing.TB, d *db.DB, city string, change func(*catalog.Deps)) *Worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{DB: d, Door: door, Log: log, Policy: catalog.PolicyFrom(p, clock), Clock: &clock}
-	deps := catalog.Deps{DB: d, Door: door, Now: now,
+	w := &World{DB: d, Door: door, Log: log, Policy: catalog.PolicyFrom(p, clock), Clock: &clock,
+		Cases: casework.New(casework.Deps{DB: d, Door: door, Now: now})}
+	deps := catalog.Deps{DB: d, Door: door, Now: now, Cases: w.Cases, AuthorityFor: AuthorityFor,
 		Policy: func() *catalog.Policy { return w.Policy },
 		Body: func(_ context.Context, id string) (catalog.Body, error) {
 			for _, b := range []catalog.Body{Police, Market, Authority} {
@@ -67,6 +70,9 @@ func Open(t testing.TB, d *db.DB, city string, change func(*catalog.Deps)) *Worl
 	w.Catalog = catalog.New(deps)
 	return w
 }
+
+// AuthorityFor gives the test city's one authority for every division.
+func AuthorityFor(context.Context, string) (catalog.Body, error) { return Authority, nil }
 
 // Actor is a person of a body acting under a post. The person's id says both.
 func Actor(b catalog.Body, post identity.Post) identity.Actor {
@@ -129,8 +135,8 @@ func Residents() catalog.Resource {
 	}
 }
 
-// Publish takes a resource through create, ready, sign-off, secrecy, submission, review and
-// publication, each by another person. in.Body is one of the test city's bodies.
+// Publish takes a resource through registration, submission and every step of the city's procedure,
+// each by another person. in.Body is one of the test city's bodies.
 func (w *World) Publish(t testing.TB, in catalog.Resource) *catalog.Resource {
 	t.Helper()
 	r, err := w.Catalog.Create(t.Context(), w.person(t, in.Body, identity.Steward), in)
@@ -148,27 +154,34 @@ func (w *World) Through(t testing.TB, code string) *catalog.Resource {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := catalog.AddressOf{Code: r.Code}
-	steward := w.person(t, r.Body, identity.Steward)
-	step := func(what string, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatalf("%s %s: %v", what, r.Name, err)
+	if r, err = w.Catalog.Submit(ctx, w.person(t, r.Body, identity.Steward), catalog.AddressOf{Code: r.Code}); err != nil {
+		t.Fatalf("submit %s: %v", code, err)
+	}
+	for _, step := range w.Policy.Publication.Steps {
+		body := r.Body
+		if step.Bodies[0] == profile.RelAuthority {
+			body = Authority.ID
 		}
+		w.Decide(t, w.person(t, body, identity.Post(step.Post)), r.Case, casework.Pass, "保审〔2026〕1号")
 	}
-	_, err = w.Catalog.Ready(ctx, steward, at)
-	step("ready", err)
-	_, err = w.Catalog.SignOff(ctx, w.person(t, r.Body, identity.Leader), at, true, "")
-	step("sign off", err)
-	if w.Policy.SecrecyStep {
-		_, err = w.Catalog.ClearSecrecy(ctx, w.person(t, r.Body, identity.SecrecyReviewer), at, true, "保审〔2026〕1号")
-		step("secrecy", err)
+	if r, err = w.Catalog.Get(ctx, code, 0); err != nil {
+		t.Fatalf("%s is not in force: %v", code, err)
 	}
-	_, err = w.Catalog.Submit(ctx, steward, at)
-	step("submit", err)
-	out, err := w.Catalog.Review(ctx, Actor(Authority, identity.AuthorityReviewer), at, catalog.ReviewInput{Approve: true, Publish: true})
-	step("review", err)
-	return out
+	return r
+}
+
+// Decide decides the step of a case that is the actor's.
+func (w *World) Decide(t testing.TB, who identity.Actor, number, outcome, reason string) casework.Case {
+	t.Helper()
+	task, err := w.Cases.TaskFor(t.Context(), who, number)
+	if err != nil {
+		t.Fatalf("%s has nothing to decide in %s: %v", who.ID, number, err)
+	}
+	c, err := w.Cases.Decide(t.Context(), who, task.ID, casework.Decision{Outcome: outcome, Reason: reason})
+	if err != nil {
+		t.Fatalf("%s of %s by %s: %v", outcome, number, who.ID, err)
+	}
+	return c
 }
 
 func (w *World) person(t testing.TB, body string, post identity.Post) identity.Actor {

@@ -7,6 +7,7 @@ import (
 	"gongshu/gateway"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/org"
 	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/warehouse"
@@ -16,11 +17,15 @@ import (
 // What one area needs of another and may not import is adapted here.
 
 func (a *app) catalogBody(ctx context.Context, id string) (catalog.Body, error) {
-	b, err := a.org.Body(ctx, id)
-	if err != nil {
-		return catalog.Body{}, err
-	}
-	return catalog.Body{ID: b.ID, Name: b.Name, USCC: b.USCC, District: b.District}, nil
+	return bodyOf(a.org.Body(ctx, id))
+}
+
+func (a *app) catalogAuthority(ctx context.Context, district string) (catalog.Body, error) {
+	return bodyOf(a.org.AuthorityFor(ctx, district))
+}
+
+func bodyOf(b org.Body, err error) (catalog.Body, error) {
+	return catalog.Body{ID: b.ID, Name: b.Name, USCC: b.USCC, District: b.District}, err
 }
 
 // tables is the warehouse as the catalog sees it.

@@ -10,7 +10,6 @@ import (
 
 	"gongshu/agreement"
 	"gongshu/audit"
-	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/catalog/catalogtest"
 	"gongshu/gateway"
@@ -31,7 +30,6 @@ var Centre = catalog.Body{ID: "body-centre", Name: "市大数据中心", Distric
 type World struct {
 	*catalogtest.World
 	Sharing             *sharing.Service
-	Cases               *casework.Service
 	Agreements          *agreement.Service
 	Gateway             *gateway.Service
 	Profile             *profile.Profile
@@ -49,7 +47,6 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 		t.Fatal(err)
 	}
 	w.Profile = p
-	w.Cases = casework.New(casework.Deps{DB: d, Door: w.Door, Now: now})
 	keys, err := audit.GenerateKeys("platform")
 	if err != nil {
 		t.Fatal(err)
