@@ -24,6 +24,16 @@ pg_bin() { ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1; }
 command -v chromium >/dev/null || apt_install chromium || true
 fc-list 2>/dev/null | grep -qi 'cjk' || apt_install fonts-noto-cjk fontconfig || true
 
+# A real S3 server, built once and kept: versity/versitygw, Apache-2.0.
+gateway="${XDG_CACHE_HOME:-$HOME/.cache}/gongshu-test/v1.8.0"
+if [ -z "${GONGSHU_TEST_VERSITYGW:-}" ] && ! command -v versitygw >/dev/null; then
+	if [ ! -x "$gateway/versitygw" ]; then
+		echo "set-up: building the S3 server for the tests, once"
+		mkdir -p "$gateway" && GOBIN="$gateway" CGO_ENABLED=0 go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 || true
+	fi
+	[ -x "$gateway/versitygw" ] && export GONGSHU_TEST_VERSITYGW="$gateway/versitygw"
+fi
+
 # One throw-away PostgreSQL for the whole run.
 if [ -z "${GONGSHU_TEST_POSTGRES:-}" ] && [ -n "$(pg_bin)" ]; then
 	bin=$(pg_bin)
@@ -44,6 +54,7 @@ if [ -z "${GONGSHU_TEST_POSTGRES:-}" ] && [ -n "$(pg_bin)" ]; then
 	fi
 fi
 [ -n "${GONGSHU_TEST_POSTGRES:-}" ] || missing+=("PostgreSQL: the PostgreSQL half of the conformance suites did not run")
+[ -n "${GONGSHU_TEST_VERSITYGW:-}" ] || command -v versitygw >/dev/null || missing+=("S3 server (versitygw): the S3 half of the object store's suite did not run")
 command -v chromium >/dev/null || missing+=("Chromium: the browser tests did not run")
 [ -d "${GONGSHU_REALDATA:-../shared/data}" ] || missing+=("real input: set GONGSHU_REALDATA to its folder; the replicas ran")
 for m in "${missing[@]}"; do echo "set-up: missing $m"; done

@@ -24,6 +24,7 @@ import (
 	"modernc.org/sqlite"
 
 	"gongshu/audit"
+	"gongshu/internal/blob"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 )
@@ -47,6 +48,7 @@ type restoreCmd struct {
 	Data     string `help:"Data directory to make; it must not exist or be empty." required:"" env:"GONGSHU_DATA" type:"path"`
 	Keys     string `help:"File with the keys; FILE.keys beside the backup by default." type:"path"`
 	Database string `help:"Empty PostgreSQL database for a backup of PostgreSQL." env:"GONGSHU_DATABASE" placeholder:"URL"`
+	Objects  string `help:"Empty object store for the objects: a folder, or s3://…; a folder in the data directory by default." env:"GONGSHU_OBJECTS" placeholder:"URL"`
 }
 
 // manifest is the last file of a backup: what it holds, and the state of the log.
@@ -110,10 +112,11 @@ func (c backupCmd) Run(ctx context.Context, g *globals) (err error) {
 				return err
 			}
 		}
-		for _, folder := range []string{"objects", "open"} {
-			if err := packFolder(ctx, out, c.path(folder), folder, &m); err != nil {
-				return err
-			}
+		if err := packObjects(ctx, out, c.objectsURL(), &m); err != nil {
+			return err
+		}
+		if err := packFolder(ctx, out, c.path("open"), "open", &m); err != nil {
+			return err
 		}
 		text, err := json.MarshalIndent(m, "", "  ")
 		if err != nil {
@@ -281,8 +284,8 @@ func packFolder(ctx context.Context, out *tar.Writer, folder, name string, m *ma
 			return err
 		}
 		inside = path.Join(name, filepath.ToSlash(inside))
-		// Unfinished objects are nobody's; the witness belongs to the running node.
-		if strings.HasPrefix(inside, "objects/new/") || inside == "keys/witness" || inside == "keys/witness.new" {
+		// The witness belongs to the running node.
+		if inside == "keys/witness" || inside == "keys/witness.new" {
 			return nil
 		}
 		if err := packFile(out, file, inside, m); !errors.Is(err, fs.ErrNotExist) {
@@ -302,15 +305,70 @@ func packFile(out *tar.Writer, file, name string, m *manifest) error {
 	if err != nil {
 		return err
 	}
-	if err := out.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
+	return pack(out, f, info.Size(), info.ModTime(), name, m)
+}
+
+func pack(out *tar.Writer, from io.ReaderAt, size int64, at time.Time, name string, m *manifest) error {
+	if err := out.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: size, ModTime: at}); err != nil {
 		return err
 	}
 	digest := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, digest), io.LimitReader(f, info.Size())); err != nil {
+	if _, err := io.Copy(io.MultiWriter(out, digest), io.NewSectionReader(from, 0, size)); err != nil {
 		return err
 	}
-	m.Files = append(m.Files, manifestFile{name, info.Size(), hex.EncodeToString(digest.Sum(nil))})
+	m.Files = append(m.Files, manifestFile{name, size, hex.EncodeToString(digest.Sum(nil))})
 	return nil
+}
+
+// packObjects packs the object store, wherever it is, as the folder objects.
+func packObjects(ctx context.Context, out *tar.Writer, address string, m *manifest) error {
+	bucket, err := blob.OpenBucket(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer bucket.Close()
+	return bucket.List(ctx, "", func(name string) error {
+		source, err := bucket.Get(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		defer source.Close()
+		return pack(out, source, source.Size(), m.Made, "objects/"+name, m)
+	})
+}
+
+// moveObjects takes a restored folder of objects to the object store at an address,
+// which must be empty.
+func moveObjects(ctx context.Context, folder, address string) error {
+	to, err := blob.OpenBucket(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := to.List(ctx, "", func(name string) error {
+		return errs.Newf(errs.Conflict, "%[1]s 中已有文件（%[2]s），恢复不会覆盖已有数据", "%[1]s is not empty, it holds %[2]s; a restore overwrites nothing", address, name).In("--objects")
+	}); err != nil {
+		return err
+	}
+	from, err := blob.OpenBucket(ctx, folder)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := from.List(ctx, "", func(name string) error {
+		source, err := from.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		defer source.Close()
+		return to.Put(ctx, name, io.NewSectionReader(source, 0, source.Size()))
+	}); err != nil {
+		return err
+	}
+	return os.RemoveAll(folder)
 }
 
 func (c restoreCmd) Run(ctx context.Context, g *globals) (err error) {
@@ -356,6 +414,11 @@ func (c restoreCmd) Run(ctx context.Context, g *globals) (err error) {
 	report, err := verifyRestored(ctx, s, m)
 	if err != nil {
 		return err
+	}
+	if c.Objects != "" {
+		if err := moveObjects(ctx, s.path("objects"), c.Objects); err != nil {
+			return err
+		}
 	}
 	if err := os.Remove(c.Data); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

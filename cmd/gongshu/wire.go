@@ -40,6 +40,7 @@ type stores struct {
 	Database  string `help:"Control store: sqlite:FILE or postgres://…; in the data directory by default." env:"GONGSHU_DATABASE" placeholder:"URL"`
 	Warehouse string `help:"Warehouse: sqlite:FILE or postgres://…; beside the control store by default." env:"GONGSHU_WAREHOUSE" placeholder:"URL"`
 	Open      string `help:"Open store, all that the portal reads; beside the control store by default." env:"GONGSHU_OPEN" placeholder:"URL"`
+	Objects   string `help:"Object store: a folder, or s3://bucket/prefix?endpoint=https://… with the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a folder in the data directory by default." env:"GONGSHU_OBJECTS" placeholder:"URL"`
 	City      string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
 }
 
@@ -76,6 +77,15 @@ func (s stores) openURL() string {
 		return s.Database
 	}
 	return "sqlite:" + s.path("open.db")
+}
+
+// objectsURL is the address of the object store: a folder in the data directory,
+// unless several nodes share one.
+func (s stores) objectsURL() string {
+	if s.Objects != "" {
+		return s.Objects
+	}
+	return s.path("objects")
 }
 
 // app is the whole program, wired: every area gets its collaborators here and
@@ -136,7 +146,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.calendar, err = workday.Load(ctx, a.control.Read()); err != nil {
 		return nil, err
 	}
-	keys, err := audit.LoadKeys(s.path("keys"), "")
+	keys, master, err := a.openKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +156,6 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	a.closers = append(a.closers, a.log.Close)
 	a.runs = append(a.runs, a.log.Run)
 	if a.door, err = operation.New(operation.Deps{DB: a.control, Log: a.log, Now: now}); err != nil {
-		return nil, err
-	}
-	master, err := blob.LoadMaster(s.path("keys", "master.key"), blob.SM4GCM)
-	if err != nil {
 		return nil, err
 	}
 	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Now: now}); err != nil {
@@ -162,10 +168,9 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.org, err = org.New(org.Deps{DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now}); err != nil {
 		return nil, err
 	}
-	if a.objects, err = blob.Open(s.path("objects"), master, blob.SM4GCM); err != nil {
+	if err := a.openObjects(ctx, master); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, a.objects.Close)
 	a.jobs = jobs.New(a.control)
 	a.jobs.Now = now
 	a.jobs.Every("audit.prune", 24*time.Hour, a.pruneLog)

@@ -1,12 +1,12 @@
-// Package blob keeps objects (raw batches, attachments, documents) as encrypted
-// files.
+// Package blob keeps objects (raw batches, attachments, documents) encrypted, in a
+// folder or in a bucket of an S3 server.
 //
 // Every object has a key of its own, wrapped by the master key and kept apart
 // from the bytes, so that [Store.Destroy] erases it for good while its digest
 // stays as proof. Bytes are sealed in chunks of 64 KiB (AES-256-GCM or SM4-GCM;
 // the nonce counts the chunks and marks the last, so that none can be changed,
 // moved, dropped or cut off), and streamed: memory does not grow with the object.
-// Put returns after the disk has it all.
+// Put returns after the medium has it all.
 package blob
 
 import (
@@ -22,10 +22,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,50 +46,53 @@ type Info struct {
 	Destroyed time.Time
 }
 
-// Store is a folder of objects. Its methods may be called by many goroutines.
+// Store keeps objects in a [Bucket]. Its methods may be called by many goroutines.
 type Store struct {
-	root    *os.Root
+	bucket  Bucket
 	wrapper Wrapper
 	cipher  Cipher
 }
 
-// Open opens the folder dir, making it when absent, and clears away what an
-// interrupted Put left. New objects are sealed with c.
+// Open opens the store in a folder; see [OpenFolder] and [New].
 func Open(dir string, w Wrapper, c Cipher) (*Store, error) {
-	if c != AES256GCM && c != SM4GCM {
-		return nil, fmt.Errorf("unknown cipher %q", c)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open object store: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
+	bucket, err := OpenFolder(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open object store: %w", err)
+		return nil, err
 	}
-	s := &Store{root: root, wrapper: w, cipher: c}
-	for _, name := range []string{"objects", "keys", "new"} {
-		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			root.Close()
-			return nil, fmt.Errorf("open object store: %w", err)
-		}
-	}
-	left, err := fs.ReadDir(root.FS(), "new")
-	if err != nil {
-		root.Close()
-		return nil, fmt.Errorf("open object store: %w", err)
-	}
-	for _, entry := range left {
-		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-			root.Remove(path.Join("new", entry.Name()))
-		}
-	}
-	return s, nil
+	return New(bucket, w, c)
 }
 
-// Close closes the folder; readers stay usable.
-func (s *Store) Close() error { return s.root.Close() }
+// New makes a store of a bucket, which it owns from then on. New objects are
+// sealed with c.
+func New(bucket Bucket, w Wrapper, c Cipher) (*Store, error) {
+	if c != AES256GCM && c != SM4GCM {
+		return nil, errors.Join(fmt.Errorf("unknown cipher %q", c), bucket.Close())
+	}
+	return &Store{bucket: bucket, wrapper: w, cipher: c}, nil
+}
 
-// record is the key file of an object.
+// Close closes the bucket; readers stay usable.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// ownerName is where a bucket says whose it is.
+const ownerName = "owner"
+
+// Owner is the platform that the bucket was made for, "" when nobody has claimed it.
+func (s *Store) Owner(ctx context.Context) (string, error) {
+	text, err := read(ctx, s.bucket, ownerName)
+	if absent(err) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
+// Claim writes down whose bucket this is. Several nodes of one platform may do so
+// at once.
+func (s *Store) Claim(ctx context.Context, owner string) error {
+	return s.bucket.Put(ctx, ownerName, strings.NewReader(owner+"\n"))
+}
+
+// record is what stands under an object's name among the keys.
 type record struct {
 	Cipher    Cipher    `json:"cipher"`
 	Digest    string    `json:"digest"`
@@ -106,10 +106,7 @@ func (r *record) label(id string) string {
 	return fmt.Sprintf("object %s %s %s %d", id, r.Cipher, r.Digest, r.Size)
 }
 
-func place(folder, id string) (dir, file string) {
-	dir = folder + "/" + id[len(id)-2:]
-	return dir, dir + "/" + id
-}
+func place(folder, id string) string { return folder + "/" + id[len(id)-2:] + "/" + id }
 
 func checkID(id string) error {
 	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
@@ -123,108 +120,50 @@ func notFound() error {
 }
 
 // Put stores what r gives until io.EOF. It fails with errs.Unavailable when the
-// disk is full, with r's own error, or with ctx's; nothing is left then.
+// bucket is full or cannot be reached, with r's own error, or with ctx's; nothing is
+// left then.
 func (s *Store) Put(ctx context.Context, r io.Reader) (info Info, err error) {
 	id := uuid.Must(uuid.NewV7()).String()
-	temporary := "new/" + id
-	f, err := s.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return Info{}, classify(err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			s.root.Remove(temporary)
-		}
-	}()
 	key := make([]byte, s.cipher.keySize())
 	rand.Read(key)
-	w, err := newSealer(f, s.cipher, key, id)
-	if err != nil {
-		return Info{}, classify(err)
-	}
 	digest := sha256.New()
-	size, err := w.copy(ctx, io.TeeReader(r, digest))
+	sealed, err := newSealer(ctx, io.TeeReader(r, digest), s.cipher, key, id)
 	if err != nil {
-		return Info{}, classify(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return Info{}, classify(err)
-	}
-	info = Info{ID: id, Digest: hex.EncodeToString(digest.Sum(nil)), Size: size}
-	rec := record{Cipher: s.cipher, Digest: info.Digest, Size: size}
-	if rec.Key, err = s.wrapper.Seal(rec.label(id), key); err != nil {
 		return Info{}, err
 	}
-	dir, file := place("objects", id)
-	if err := s.mkdir(dir); err != nil {
-		return Info{}, classify(err)
+	if err := s.bucket.Put(ctx, place("objects", id), sealed); err != nil {
+		return Info{}, err
 	}
-	if err := s.root.Rename(temporary, file); err != nil {
-		return Info{}, classify(err)
+	info = Info{ID: id, Digest: hex.EncodeToString(digest.Sum(nil)), Size: sealed.size}
+	rec := record{Cipher: s.cipher, Digest: info.Digest, Size: info.Size}
+	if rec.Key, err = s.wrapper.Seal(rec.label(id), key); err == nil {
+		err = s.bucket.Put(ctx, place("keys", id), bytes.NewReader(rec.text()))
 	}
-	if err := errors.Join(s.syncDir(dir), s.writeRecord(id, rec)); err != nil {
-		s.root.Remove(file)
-		return Info{}, classify(err)
+	if err != nil {
+		s.bucket.Remove(context.WithoutCancel(ctx), place("objects", id))
+		return Info{}, err
 	}
 	return info, nil
 }
 
-func (s *Store) mkdir(dir string) error {
-	err := s.root.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+func (r *record) text() []byte {
+	text, err := json.Marshal(r)
 	if err != nil {
-		return err
+		panic("blob: " + err.Error()) // strings, bytes and a number
 	}
-	return s.syncDir(path.Dir(dir))
+	return append(text, '\n')
 }
 
-func (s *Store) syncDir(dir string) error {
-	d, err := s.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-func (s *Store) writeRecord(id string, rec record) error {
-	text, err := json.Marshal(rec)
-	if err != nil {
-		return err
-	}
-	dir, file := place("keys", id)
-	if err := s.mkdir(dir); err != nil {
-		return err
-	}
-	temporary := "new/" + id + ".key"
-	f, err := s.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		s.root.Remove(temporary)
-		return err
-	}
-	if err := s.root.Rename(temporary, file); err != nil {
-		return err
-	}
-	return s.syncDir(dir)
-}
-
-func (s *Store) readRecord(id string) (record, error) {
+func (s *Store) readRecord(ctx context.Context, id string) (record, error) {
 	if err := checkID(id); err != nil {
 		return record{}, err
 	}
-	_, file := place("keys", id)
-	text, err := s.root.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := read(ctx, s.bucket, place("keys", id))
+	if absent(err) {
 		return record{}, notFound()
 	}
 	if err != nil {
-		return record{}, classify(err)
+		return record{}, err
 	}
 	var rec record
 	dec := json.NewDecoder(bytes.NewReader(text))
@@ -237,7 +176,7 @@ func (s *Store) readRecord(id string) (record, error) {
 // Stat describes an object, also one whose key was destroyed; errs.NotFound when
 // there never was one or it was deleted.
 func (s *Store) Stat(ctx context.Context, id string) (Info, error) {
-	rec, err := s.readRecord(id)
+	rec, err := s.readRecord(ctx, id)
 	if err != nil {
 		return Info{}, err
 	}
@@ -248,7 +187,7 @@ func (s *Store) Stat(ctx context.Context, id string) (Info, error) {
 // or errs.Gone when the key was destroyed; reading fails with errs.Internal when
 // the stored bytes were changed.
 func (s *Store) Open(ctx context.Context, id string) (*Reader, error) {
-	rec, err := s.readRecord(id)
+	rec, err := s.readRecord(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -263,70 +202,43 @@ func (s *Store) Open(ctx context.Context, id string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, file := place("objects", id)
-	f, err := s.root.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	source, err := s.bucket.Get(ctx, place("objects", id))
+	if absent(err) {
 		return nil, notFound()
 	}
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	head := make([]byte, headSize)
-	if _, err := io.ReadFull(f, head); err != nil || !bytes.Equal(head, header(rec.Cipher)) {
-		f.Close()
-		return nil, damaged(err)
+	if _, err := source.ReadAt(head, 0); err != nil && err != io.EOF {
+		source.Close()
+		return nil, classify(err)
+	}
+	if !bytes.Equal(head, header(rec.Cipher)) {
+		source.Close()
+		return nil, damaged(errors.New("not the head of an object"))
 	}
 	return &Reader{
-		Info: Info{ID: id, Digest: rec.Digest, Size: rec.Size},
-		file: f, aead: aead, extra: associated(rec.Cipher, id), chunk: -1, plain: make([]byte, 0, chunkSize),
+		Info:   Info{ID: id, Digest: rec.Digest, Size: rec.Size},
+		source: source, aead: aead, extra: associated(rec.Cipher, id), chunk: -1, plain: make([]byte, 0, chunkSize),
 	}, nil
 }
 
-// Destroy erases an object for good: first its key is overwritten and the disk
-// has that, then the bytes go. Its digest, size and the time stay. Doing it again
-// changes nothing. A backup made before holds the key still: destroy it there too.
+// Destroy erases an object for good: first its key goes and the medium has that,
+// then the bytes go. Its digest, size and the time stay. Doing it again changes
+// nothing. A backup made before holds the key still: destroy it there too.
 func (s *Store) Destroy(ctx context.Context, id string, at time.Time) error {
-	rec, err := s.readRecord(id)
+	rec, err := s.readRecord(ctx, id)
 	if err != nil {
 		return err
 	}
 	if rec.Destroyed.IsZero() {
-		// Overwritten in place before the file is replaced, so that the old blocks
-		// of the key file do not keep it.
-		if err := s.overwrite(id, rec); err != nil {
-			return classify(err)
-		}
 		rec.Key, rec.Destroyed = nil, at.UTC()
-		if err := s.writeRecord(id, rec); err != nil {
-			return classify(err)
+		if err := s.bucket.Replace(ctx, place("keys", id), rec.text()); err != nil {
+			return err
 		}
 	}
-	dir, file := place("objects", id)
-	if err := s.root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return classify(err)
-	}
-	return classify(s.syncDir(dir))
-}
-
-func (s *Store) overwrite(id string, rec record) error {
-	_, file := place("keys", id)
-	f, err := s.root.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return err
-	}
-	blank := bytes.Repeat([]byte{' '}, int(info.Size()))
-	rec.Key = nil
-	text, err := json.Marshal(rec)
-	if err == nil {
-		copy(blank, text)
-		_, err = f.WriteAt(blank, 0)
-	}
-	return errors.Join(err, f.Sync(), f.Close())
+	return s.bucket.Remove(ctx, place("objects", id))
 }
 
 // Delete removes an object and all that is known of it: for uploads that were
@@ -336,25 +248,11 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	for _, folder := range []string{"keys", "objects"} {
-		_, file := place(folder, id)
-		if err := s.root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return classify(err)
+		if err := s.bucket.Remove(ctx, place(folder, id)); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func classify(err error) error {
-	if err == nil {
-		return nil
-	}
-	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.EIO} {
-		if errors.Is(err, full) {
-			return errs.Newf(errs.Unavailable, "文件存储已满或不可写，本次内容未保存，请联系系统管理员",
-				"the object store is full or cannot be written; nothing of this was kept: tell the system administrator").Because(err)
-		}
-	}
-	return err
 }
 
 func damaged(err error) error {
@@ -382,49 +280,71 @@ func nonce(chunk int64, last bool) []byte {
 	return n
 }
 
+// sealer reads the sealed form of what a reader gives.
 type sealer struct {
-	w     io.Writer
-	aead  cipher.AEAD
-	extra []byte
+	ctx    context.Context
+	r      io.Reader
+	aead   cipher.AEAD
+	extra  []byte
+	size   int64 // plain bytes so far
+	number int64
+	chunk  []byte // the one to seal next
+	next   []byte // read ahead: only the last chunk is marked so
+	sealed []byte
+	left   []byte // of sealed, not yet read
+	ended  bool
+	failed error
 }
 
-func newSealer(w io.Writer, c Cipher, key []byte, id string) (*sealer, error) {
+func newSealer(ctx context.Context, r io.Reader, c Cipher, key []byte, id string) (*sealer, error) {
 	aead, err := c.aead(key)
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.Write(header(c))
-	return &sealer{w: w, aead: aead, extra: associated(c, id)}, err
+	s := &sealer{ctx: ctx, r: r, aead: aead, extra: associated(c, id), chunk: make([]byte, chunkSize), next: make([]byte, chunkSize), sealed: make([]byte, 0, chunkSize+tagSize)}
+	s.left = header(c)
+	n, err := fill(r, s.chunk)
+	s.chunk = s.chunk[:n]
+	return s, err
 }
 
-// copy seals all of r. A chunk is written once it is known whether another follows.
-func (s *sealer) copy(ctx context.Context, r io.Reader) (size int64, err error) {
-	chunk, next := make([]byte, chunkSize), make([]byte, chunkSize)
-	sealed := make([]byte, 0, chunkSize+tagSize)
-	n, err := fill(r, chunk)
-	if err != nil {
-		return 0, err
+// Read gives sealed bytes. A chunk is sealed once it is known whether another
+// follows.
+func (s *sealer) Read(p []byte) (int, error) {
+	if len(s.left) == 0 {
+		if s.failed == nil && s.ended {
+			s.failed = io.EOF
+		}
+		if s.failed == nil {
+			s.failed = s.seal()
+		}
+		if s.failed != nil {
+			return 0, s.failed
+		}
 	}
-	for number := int64(0); ; number++ {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		m := 0
-		if n == chunkSize {
-			if m, err = fill(r, next); err != nil {
-				return 0, err
-			}
-		}
-		sealed = s.aead.Seal(sealed[:0], nonce(number, m == 0), chunk[:n], s.extra)
-		if _, err := s.w.Write(sealed); err != nil {
-			return 0, err
-		}
-		size += int64(n)
-		if m == 0 {
-			return size, nil
-		}
-		chunk, next, n = next, chunk, m
+	n := copy(p, s.left)
+	s.left = s.left[n:]
+	return n, nil
+}
+
+func (s *sealer) seal() error {
+	if err := s.ctx.Err(); err != nil {
+		return err
 	}
+	n := 0
+	if len(s.chunk) == chunkSize {
+		var err error
+		if n, err = fill(s.r, s.next[:chunkSize]); err != nil {
+			return err
+		}
+	}
+	s.ended = n == 0
+	s.sealed = s.aead.Seal(s.sealed[:0], nonce(s.number, s.ended), s.chunk, s.extra)
+	s.left = s.sealed
+	s.size += int64(len(s.chunk))
+	s.number++
+	s.chunk, s.next = s.next[:n], s.chunk[:chunkSize]
+	return nil
 }
 
 // fill reads until p is full or r ends; fewer bytes mean the end.
@@ -440,13 +360,13 @@ func fill(r io.Reader, p []byte) (int, error) {
 // goroutine at a time.
 type Reader struct {
 	Info
-	file  *os.File
-	aead  cipher.AEAD
-	extra []byte
-	at    int64
-	chunk int64 // the one in plain, -1 for none
-	plain []byte
-	raw   []byte
+	source Source
+	aead   cipher.AEAD
+	extra  []byte
+	at     int64
+	chunk  int64 // the one in plain, -1 for none
+	plain  []byte
+	raw    []byte
 }
 
 // Read reads on.
@@ -498,7 +418,7 @@ func (r *Reader) load(number int64) error {
 	if r.raw == nil {
 		r.raw = make([]byte, chunkSize+tagSize)
 	}
-	n, err := r.file.ReadAt(r.raw, int64(headSize)+number*(chunkSize+tagSize))
+	n, err := r.source.ReadAt(r.raw, int64(headSize)+number*(chunkSize+tagSize))
 	if err != nil && err != io.EOF {
 		return classify(err)
 	}
@@ -529,20 +449,13 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// Close closes the file.
-func (r *Reader) Close() error { return r.file.Close() }
+// Close closes the object.
+func (r *Reader) Close() error { return r.source.Close() }
 
 // Walk calls fn for every object and tombstone of the store, in no set order.
 func (s *Store) Walk(ctx context.Context, fn func(Info) error) error {
-	return fs.WalkDir(s.root.FS(), "keys", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		id := name[strings.LastIndexByte(name, '/')+1:]
-		info, err := s.Stat(ctx, id)
+	return s.bucket.List(ctx, "keys/", func(name string) error {
+		info, err := s.Stat(ctx, name[strings.LastIndexByte(name, '/')+1:])
 		if errs.Is(err, errs.NotFound) {
 			return nil // deleted meanwhile
 		}

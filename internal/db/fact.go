@@ -22,3 +22,12 @@ func SetFact(ctx context.Context, q Querier, key, value string) error {
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, value)
 	return err
 }
+
+// ClaimFact writes value under key unless something stands there, and returns what
+// stands there then; of two nodes that claim at once one is first.
+func ClaimFact(ctx context.Context, q Querier, key, value string) (string, error) {
+	if _, err := q.Exec(ctx, `INSERT INTO db_fact (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING`, key, value); err != nil {
+		return "", err
+	}
+	return Fact(ctx, q, key)
+}
