@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -45,15 +46,21 @@ func (l *Log) seal(e *Entry) {
 	}
 }
 
+// rooms are buffers for canonical forms, at most maxContent bytes each.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 func (l *Log) encode(e Entry) (leaf []byte, content string, err error) {
 	if e.Action == "" {
 		return nil, "", errs.Newf(errs.Internal, "审计条目缺少动作", "an audit entry has no action")
 	}
 	l.seal(&e)
-	bytes, err := e.Canonical(make([]byte, 0, 512))
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	bytes, err := e.Canonical((*room)[:0])
 	if err != nil {
 		return nil, "", err
 	}
+	*room = bytes
 	hash := tlog.RecordHash(bytes)
 	return hash[:], string(bytes), nil
 }

@@ -18,7 +18,8 @@ const (
 	maxString  = 1024  // bytes of one value; longer ones are cut and end in "…"
 	maxList    = 200   // values of one list
 	maxContent = 60000 // bytes of an entry: a C2SP entry bundle gives a length 16 bits
-	timeFormat = "2006-01-02T15:04:05.000Z"
+	// TimeFormat is how an entry writes its time, which is UTC.
+	TimeFormat = "2006-01-02T15:04:05.000Z"
 )
 
 // Canonical appends the canonical form of the entry to dst: RFC 8785 (JSON
@@ -40,7 +41,7 @@ func (e *Entry) Canonical(dst []byte) ([]byte, error) {
 	w.text("approver", e.Approver)
 	w.key("at")
 	w.b = append(w.b, '"')
-	w.b = e.At.UTC().AppendFormat(w.b, timeFormat)
+	w.b = e.At.UTC().AppendFormat(w.b, TimeFormat)
 	w.b = append(w.b, '"')
 	w.text("body", e.Body)
 	w.text("body_name", e.BodyName)
@@ -144,7 +145,7 @@ func (w *canon) notes(notes []Note) {
 		case []string:
 			w.list(v)
 		case time.Time:
-			w.b = appendString(w.b, v.UTC().Format(timeFormat))
+			w.b = appendString(w.b, v.UTC().Format(TimeFormat))
 		default:
 			w.b = appendString(w.b, cut(fmt.Sprint(v)))
 		}
@@ -280,7 +281,7 @@ func ParseEntry(content []byte) (Entry, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return fail(fmt.Errorf("more after the object"))
 	}
-	at, err := time.Parse(timeFormat, raw.At)
+	at, err := time.Parse(TimeFormat, raw.At)
 	if err != nil {
 		return fail(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -114,7 +115,7 @@ func (l *Log) Export(ctx context.Context, w io.Writer, info ExportInfo) error {
 	if err != nil {
 		return err
 	}
-	header := exportHeader{Format: exportFormat, Origin: info.Origin, From: info.From, To: info.To, Edge: [][]string{}, Made: l.now().UTC().Format(timeFormat)}
+	header := exportHeader{Format: exportFormat, Origin: info.Origin, From: info.From, To: info.To, Edge: [][]string{}, Made: l.now().UTC().Format(TimeFormat)}
 	for _, hashes := range edge.edge {
 		level := []string{}
 		for _, h := range hashes {
@@ -435,6 +436,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	return line[:len(line)-1], nil
 }
 
+// strictJSON reads an object that has no other members than v, spelled as in v.
 func strictJSON(line []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
@@ -443,6 +445,16 @@ func strictJSON(line []byte, v any) error {
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("more than one value on the line")
+	}
+	// The decoder takes a name in any case; ours are lower case.
+	var names map[string]json.RawMessage
+	if err := json.Unmarshal(line, &names); err != nil {
+		return err
+	}
+	for name := range names {
+		if name != strings.ToLower(name) {
+			return fmt.Errorf("there is no member %q", name)
+		}
 	}
 	return nil
 }

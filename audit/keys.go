@@ -12,11 +12,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/sm3"
@@ -55,6 +57,7 @@ type fileKeys struct {
 	signers []note.Signer
 	public  []string
 	secret  []byte
+	macs    sync.Pool // hash.Hash
 }
 
 func (k *fileKeys) Origin() string         { return k.origin }
@@ -62,11 +65,18 @@ func (k *fileKeys) Signers() []note.Signer { return k.signers }
 func (k *fileKeys) VerifierKeys() []string { return k.public }
 
 func (k *fileKeys) Digest(kind, value string) string {
-	h := hmac.New(sm3.New, k.secret)
+	h, kept := k.macs.Get().(hash.Hash)
+	if !kept {
+		h = hmac.New(sm3.New, k.secret)
+	}
+	var room [sm3.Size]byte
+	h.Reset()
 	h.Write([]byte(kind))
 	h.Write([]byte{0})
 	h.Write([]byte(value))
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := h.Sum(room[:0])
+	k.macs.Put(h)
+	return hex.EncodeToString(sum[:16])
 }
 
 // GenerateKeys makes the keys of a new log: Ed25519, SM2, and the secret of its

@@ -78,7 +78,10 @@ func (l *Log) reindex(ctx context.Context) error {
 type blockIndex struct {
 	blocks []blockSpan
 	values []blockValue
+	seen   map[fieldName]bool // of the last block
 }
+
+type fieldName struct{ field, value string }
 
 type blockSpan struct{ n, first, last int64 }
 
@@ -96,34 +99,34 @@ type blockValue struct {
 
 // fill indexes the blocks from ≤ n < to.
 func (x *blockIndex) fill(ctx context.Context, d *db.DB, from, to int64) error {
-	seen := map[[2]string]bool{}
-	block := int64(-1)
-	return readEntries(ctx, d, from<<tileHeight, to<<tileHeight, func(r row) error {
-		if n := r.seq >> tileHeight; n != block {
-			block = n
-			clear(seen)
-			x.blocks = append(x.blocks, blockSpan{n: n})
-		}
-		if r.content == nil {
-			return nil
-		}
-		k, ok := scanKeys(r.content)
-		if !ok {
-			return fmt.Errorf("audit entry %d is not canonical", r.seq)
-		}
-		x.blocks[len(x.blocks)-1].add(k.at)
-		for _, fv := range k.fields() {
-			if len(fv.value) == 0 {
-				continue
-			}
-			v := [2]string{fv.field, string(fv.value)}
-			if !seen[v] {
-				seen[v] = true
-				x.values = append(x.values, blockValue{v[0], v[1], block})
-			}
-		}
+	return readEntries(ctx, d, from<<tileHeight, to<<tileHeight, x.add)
+}
+
+// add takes in an entry; those of a block come one after the other.
+func (x *blockIndex) add(r row) error {
+	if n := r.seq >> tileHeight; len(x.blocks) == 0 || n != x.blocks[len(x.blocks)-1].n {
+		x.blocks = append(x.blocks, blockSpan{n: n})
+		x.seen = map[fieldName]bool{}
+	}
+	if r.content == nil {
 		return nil
-	})
+	}
+	k, ok := scanKeys(r.content)
+	if !ok {
+		return fmt.Errorf("audit entry %d is not canonical", r.seq)
+	}
+	block := &x.blocks[len(x.blocks)-1]
+	block.add(k.at)
+	for _, fv := range k.fields() {
+		// The look-up makes no string of the value.
+		if len(fv.value) == 0 || x.seen[fieldName{fv.field, string(fv.value)}] {
+			continue
+		}
+		v := fieldName{fv.field, string(fv.value)}
+		x.seen[v] = true
+		x.values = append(x.values, blockValue{v.field, v.value, block.n})
+	}
+	return nil
 }
 
 // Page is a part of a search's result, the newest entry first.

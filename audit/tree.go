@@ -373,17 +373,29 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 	to := min(head, size+integrateStep)
 	tiles := map[tileID][]byte{}
 	var index blockIndex
+	// The search index covers full blocks: the one that the tree ended in is read
+	// from its begin, so that each entry is read once for both.
+	full := to >> tileHeight << tileHeight
 	next := size
-	err = readEntries(ctx, l.db, size, to, func(r row) error {
+	if full > size {
+		next = size >> tileHeight << tileHeight
+	}
+	err = readEntries(ctx, l.db, next, to, func(r row) error {
 		if r.seq != next {
 			return l.tampered(next, "条目缺失", "the entry is missing")
 		}
 		next++
+		if r.seq < size {
+			return index.add(r)
+		}
 		if len(r.leaf) != tlog.HashSize || r.content == nil || tlog.RecordHash(r.content) != tlog.Hash(r.leaf) {
 			return l.tampered(r.seq, "内容与叶哈希不符", "its content contradicts its leaf hash")
 		}
 		t.add(tlog.Hash(r.leaf), func(id tileID, hashes []tlog.Hash) { tiles[id] = flat(hashes) })
-		return nil
+		if r.seq >= full {
+			return nil
+		}
+		return index.add(r)
 	})
 	if err != nil {
 		return false, err
@@ -395,9 +407,6 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 		if len(edge) > 0 {
 			tiles[tileID{int64(level), t.size >> (tileHeight * (level + 1))}] = flat(edge)
 		}
-	}
-	if err := index.fill(ctx, l.db, size>>tileHeight, to>>tileHeight); err != nil {
-		return false, err
 	}
 	c := Checkpoint{Origin: l.Origin(), Size: to, Root: t.root(), At: l.now()}
 	if c.Note, err = signCheckpoint(c.Origin, c.Size, c.Root, l.keys.Signers()); err != nil {

@@ -617,6 +617,19 @@ func TestAnyChangeIsFound(t *testing.T) {
 	})
 }
 
+// TestNamesAreSpelledAsTheyAre: the reader of JSON would take "Format" for "format".
+func TestNamesAreSpelledAsTheyAre(t *testing.T) {
+	d := dbtest.SQLite(t)
+	s := seal(t, d, 300)
+	file, _ := s.export(t, audit.ExportRange{})
+	for _, name := range []string{"format", "origin", "edge", "checkpoint", "tile", "hashes", "end"} {
+		bad := bytes.Replace(file, []byte(`"`+name+`":`), []byte(`"`+strings.ToUpper(name[:1])+name[1:]+`":`), 1)
+		if r, err := audit.VerifyExport(bytes.NewReader(bad), audit.VerifyOptions{Known: s.known}); bytes.Equal(bad, file) || err == nil && r.OK() {
+			t.Errorf("%q in another case passes", name)
+		}
+	}
+}
+
 func around(b []byte, at int) []byte { return b[max(0, at-40):min(len(b), at+40)] }
 
 // harmless: the time of making stands outside what is signed, and an unknown

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 
 	"gongshu/internal/db"
@@ -371,23 +373,29 @@ func moveCursor(ctx context.Context, tx *db.Tx, name string, from, to int64) (bo
 	return n == 1, err
 }
 
-func putUsage(ctx context.Context, tx *db.Tx, lines []Usage) error {
-	for _, u := range lines {
-		detail, err := jsonOf(u)
-		if err != nil {
+func putUsage(ctx context.Context, tx *db.Tx, pieces []*usagePiece, sums []*usageSum) error {
+	for _, p := range pieces {
+		if _, err := tx.Exec(ctx, `INSERT INTO gateway_usage (until, grant_id, provider, consumer, resource, mode, first_at, last_at, last_seq, lines)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			p.until, p.grant, p.provider, p.consumer, p.resource, string(p.mode), p.first, p.last, p.lastSeq, p.lines); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO gateway_usage (seq, grant_id, resource, provider, consumer, mode, outcome, at, rows_out, detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (seq) DO NOTHING`,
-			u.Seq, u.Grant, u.Resource, u.Provider, u.Consumer, string(u.Mode), u.Outcome, db.Ms(u.At), u.Rows, detail); err != nil {
+	}
+	for _, d := range sums {
+		if _, err := tx.Exec(ctx, `INSERT INTO gateway_usage_day (day, grant_id, provider, consumer, outcome, resource, mode, requests, rows_out)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (day, grant_id, provider, consumer, outcome) DO UPDATE SET
+				requests = gateway_usage_day.requests + excluded.requests, rows_out = gateway_usage_day.rows_out + excluded.rows_out`,
+			d.day, d.grant, d.provider, d.consumer, d.outcome, d.resource, string(d.mode), d.requests, d.rows); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// where writes the filter's conditions behind those that args serve already.
-func (f UsageFilter) where(args []any) (string, []any) {
+// where writes the filter's conditions on what pieces and days have in common
+// behind those that args serve already.
+func (f *UsageFilter) where(args []any) (string, []any) {
 	query := ""
 	and := func(cond string, vals ...any) {
 		query += " AND (" + numbered(cond, len(args)) + ")"
@@ -410,69 +418,78 @@ func (f UsageFilter) where(args []any) (string, []any) {
 	if f.Mode != "" {
 		and(`mode = ?`, string(f.Mode))
 	}
-	if f.Outcome != "" {
-		and(`outcome = ?`, f.Outcome)
-	}
-	if !f.From.IsZero() {
-		and(`at >= ?`, db.Ms(f.From))
-	}
-	if !f.To.IsZero() {
-		and(`at < ?`, db.Ms(f.To))
-	}
 	return query, args
 }
 
-func usageBefore(ctx context.Context, q db.Querier, f UsageFilter, before int64, limit int) ([]Usage, error) {
-	if before <= 0 {
-		before = 1<<62 - 1
+// usageLines gives at least limit of the filter's lines with from ≤ seq < to, as
+// far as there are so many, by their number: the newest or the oldest. A step's
+// lines come whole, so there may be more.
+func usageLines(ctx context.Context, q db.Querier, f *UsageFilter, from, to int64, newest bool, limit int) ([]Usage, error) {
+	// A step holds at most usageStep entries, so that its end bounds its begin.
+	where, args := f.where([]any{from, to + usageStep})
+	if !f.From.IsZero() {
+		args = append(args, db.Ms(f.From))
+		where += ` AND last_at >= $` + strconv.Itoa(len(args))
 	}
-	where, args := f.where([]any{before})
-	return usageRows(q.Query(ctx, `SELECT detail FROM gateway_usage WHERE seq < $1`+where+` ORDER BY seq DESC LIMIT `+strconv.Itoa(limit), args...))
-}
-
-func usageAfter(ctx context.Context, q db.Querier, f UsageFilter, after int64, limit int) ([]Usage, error) {
-	where, args := f.where([]any{after})
-	return usageRows(q.Query(ctx, `SELECT detail FROM gateway_usage WHERE seq > $1`+where+` ORDER BY seq LIMIT `+strconv.Itoa(limit), args...))
-}
-
-func usageRows(rows *sql.Rows, err error) ([]Usage, error) {
+	if !f.To.IsZero() {
+		args = append(args, db.Ms(f.To))
+		where += ` AND first_at < $` + strconv.Itoa(len(args))
+	}
+	order, way := " ORDER BY until", 1
+	if newest {
+		order, way = " ORDER BY until DESC", -1
+	}
+	rows, err := q.Query(ctx, `SELECT until, lines FROM gateway_usage WHERE until > $1 AND until <= $2`+where+order, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	out := []Usage{}
-	for rows.Next() {
-		var detail string
-		if err := rows.Scan(&detail); err != nil {
-			return nil, err
-		}
-		u, err := usageFrom(detail)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, u)
+	sorted, step := 0, int64(-1)
+	sort := func() {
+		slices.SortFunc(out[sorted:], func(a, b Usage) int { return way * cmp.Compare(a.Seq, b.Seq) })
+		sorted = len(out)
 	}
-	return out, rows.Err()
+	for rows.Next() {
+		var until int64
+		var lines []byte
+		if err := rows.Scan(&until, &lines); err != nil {
+			return nil, err
+		}
+		if until != step {
+			sort()
+			if step = until; len(out) >= limit {
+				break
+			}
+		}
+		if out, err = f.pick(out, lines, from, to); err != nil {
+			return nil, err
+		}
+	}
+	sort()
+	return out[:min(len(out), limit)], rows.Err()
 }
 
-// usageSums adds up by day of a zone that is offset milliseconds ahead of UTC. The
-// opening line of a stream counts as no request of its own.
-func usageSums(ctx context.Context, q db.Querier, f UsageFilter, offset int64) (map[string]UsageDay, error) {
-	where, args := f.where([]any{offset})
-	rows, err := q.Query(ctx, `SELECT (at + $1) / 86400000 AS day, count(*), sum(CASE WHEN outcome = 'ok' THEN 0 ELSE 1 END), sum(rows_out)
-		FROM gateway_usage WHERE mode <> ''`+where+` GROUP BY 1`, args...)
+// usageSums adds up by day, first and last included.
+func usageSums(ctx context.Context, q db.Querier, f UsageFilter, first, last string) (map[string]UsageDay, error) {
+	where, args := f.where([]any{first, last})
+	if f.Outcome != "" {
+		args = append(args, f.Outcome)
+		where += ` AND outcome = $` + strconv.Itoa(len(args))
+	}
+	rows, err := q.Query(ctx, `SELECT day, sum(requests), sum(CASE WHEN outcome = 'ok' THEN 0 ELSE requests END), sum(rows_out)
+		FROM gateway_usage_day WHERE day >= $1 AND day <= $2`+where+` GROUP BY day`, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	out := map[string]UsageDay{}
 	for rows.Next() {
-		var day int64
 		var d UsageDay
-		if err := rows.Scan(&day, &d.Requests, &d.Refused, &d.Rows); err != nil {
+		if err := rows.Scan(&d.Day, &d.Requests, &d.Refused, &d.Rows); err != nil {
 			return nil, err
 		}
-		out[db.Time(day*86400000+1).Format("2006-01-02")] = d
+		out[d.Day] = d
 	}
 	return out, rows.Err()
 }
@@ -491,10 +508,15 @@ func putReceipt(ctx context.Context, tx *db.Tx, body string, side Side, seq, at 
 	return err
 }
 
-func pruneUsage(ctx context.Context, tx *db.Tx, before int64) error {
-	_, err := tx.Exec(ctx, `DELETE FROM gateway_usage WHERE at < $1
-		AND NOT EXISTS (SELECT 1 FROM gateway_receipt r WHERE r.seq < gateway_usage.seq
-			AND (r.side = 'provider' AND r.body = gateway_usage.provider OR r.side = 'consumer' AND r.body = gateway_usage.consumer))`, before)
+// pruneUsage drops pieces and days that ended before, but a piece only when
+// whoever takes its feed has confirmed all of it.
+func pruneUsage(ctx context.Context, tx *db.Tx, before int64, day string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM gateway_usage WHERE last_at < $1
+		AND NOT EXISTS (SELECT 1 FROM gateway_receipt r WHERE r.seq < gateway_usage.last_seq
+			AND (r.side = 'provider' AND r.body = gateway_usage.provider OR r.side = 'consumer' AND r.body = gateway_usage.consumer))`, before); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM gateway_usage_day WHERE day < $1`, day)
 	return err
 }
 

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
-	"slices"
+	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"gongshu/audit"
@@ -59,10 +61,31 @@ type UsageFilter struct {
 }
 
 const (
-	// usageStep is how many audit entries one step of the projection reads.
-	usageStep = 4096
+	// usageStep bounds the audit entries of one step of the projection, and so how
+	// long an audit entry waits behind it where there is one writer at a time.
+	usageStep = 1024
 	usageName = "usage"
+	endOfLog  = 1 << 62 // beyond every number of an entry
 )
+
+// usagePiece is the lines of one step under one grant, as they are stored.
+type usagePiece struct {
+	until                     int64
+	grant, provider, consumer string
+	resource                  string
+	mode                      Mode
+	first, last               int64 // milliseconds
+	lastSeq                   int64
+	lines                     []byte
+}
+
+// usageSum is what one step adds to a day.
+type usageSum struct {
+	day, grant, provider, consumer, outcome string
+	resource                                string
+	mode                                    Mode
+	requests, rows                          int64
+}
 
 // Project carries new audit entries over into the usage log and says whether there
 // may be more. Several nodes may call it: each step moves the cursor once.
@@ -76,13 +99,7 @@ func (s *Service) Project(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	to := min(size, from+usageStep)
-	var lines []Usage
-	err = s.deps.Audit.Entries(ctx, from, to, func(r audit.Record) error {
-		if u, ok := usageOf(r); ok {
-			lines = append(lines, u)
-		}
-		return nil
-	})
+	pieces, sums, err := s.gather(ctx, from, to)
 	if err != nil {
 		return false, err
 	}
@@ -91,25 +108,115 @@ func (s *Service) Project(ctx context.Context) (more bool, err error) {
 		if moved, err = moveCursor(ctx, tx, usageName, from, to); err != nil || !moved {
 			return err
 		}
-		return putUsage(ctx, tx, lines)
+		return putUsage(ctx, tx, pieces, sums)
 	})
 	return err == nil && (to < size || !moved), err
 }
 
-func usageOf(r audit.Record) (Usage, bool) {
-	e := &r.Entry
-	mode := Mode("")
+// gather sorts the data-service entries from ≤ seq < to by grant and adds them up
+// by day. It looks only at what it needs of each.
+func (s *Service) gather(ctx context.Context, from, to int64) (pieces []*usagePiece, sums []*usageSum, err error) {
+	loc := s.zone()
+	place, sum := map[string]*usagePiece{}, map[string]*usageSum{}
+	var g glance
+	err = s.deps.Audit.Contents(ctx, from, to, func(seq int64, content []byte) error {
+		if !g.read(content) {
+			return nil
+		}
+		key := string(g.grant) + "\x00" + string(g.provider) + "\x00" + string(g.consumer)
+		p := place[key]
+		if p == nil {
+			p = &usagePiece{until: to, grant: string(g.grant), provider: string(g.provider), consumer: string(g.consumer),
+				resource: string(g.resource), mode: g.mode, first: g.at, last: g.at}
+			place[key], pieces = p, append(pieces, p)
+		}
+		p.first, p.last, p.lastSeq = min(p.first, g.at), max(p.last, g.at), seq
+		p.lines = strconv.AppendInt(p.lines, seq, 10)
+		p.lines = append(append(append(p.lines, ' '), content...), '\n')
+		day := db.Time(g.at).In(loc).Format(time.DateOnly)
+		key += "\x00" + day + "\x00" + string(g.outcome)
+		d := sum[key]
+		if d == nil {
+			d = &usageSum{day: day, grant: p.grant, provider: p.provider, consumer: p.consumer, outcome: string(g.outcome), resource: p.resource, mode: p.mode}
+			sum[key], sums = d, append(sums, d)
+		}
+		// The opening line of a stream is no request of its own.
+		if string(g.stage) != "begin" {
+			d.requests++
+		}
+		d.rows += g.rows
+		return nil
+	})
+	return pieces, sums, err
+}
+
+// glance is what the projection looks at in an entry; its texts are parts of the
+// entry.
+type glance struct {
+	at                                                   int64
+	grant, provider, consumer, resource, outcome, action []byte
+	stage                                                []byte
+	mode                                                 Mode
+	rows                                                 int64
+}
+
+// read takes the glance from a canonical form; false for one that is no use of
+// data under a grant.
+func (g *glance) read(content []byte) bool {
+	*g = glance{}
+	ok := audit.Walk(content, func(name, value []byte) {
+		switch string(name) {
+		case "action":
+			g.action = audit.Text(value)
+		case "at":
+			if t, err := time.Parse(audit.TimeFormat, string(audit.Text(value))); err == nil {
+				g.at = db.Ms(t)
+			}
+		case "body":
+			g.consumer = audit.Text(value)
+		case "grant":
+			g.grant = audit.Text(value)
+		case "outcome":
+			g.outcome = audit.Text(value)
+		case "resource":
+			g.resource = audit.Text(value)
+		case "target_body":
+			g.provider = audit.Text(value)
+		case "notes":
+			audit.Walk(value, func(name, value []byte) {
+				switch string(name) {
+				case "stage":
+					g.stage = audit.Text(value)
+				case "rows", "groups", "claims":
+					if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+						g.rows = n
+					}
+				}
+			})
+		}
+	})
 	for m, action := range actions {
-		if action == e.Action {
-			mode = m
+		if action == string(g.action) {
+			g.mode = m
 		}
 	}
-	if mode == "" || e.Grant == "" || r.Pruned {
-		return Usage{}, false
+	return ok && g.mode != "" && len(g.grant) > 0
+}
+
+// usageOf is the line of an entry.
+func usageOf(seq int64, content []byte) (Usage, error) {
+	e, err := audit.ParseEntry(content)
+	if err != nil {
+		return Usage{}, err
 	}
-	u := Usage{Seq: r.Seq, At: e.At, Grant: e.Grant, Resource: e.Resource, ResourceName: e.TargetName, Provider: e.TargetBody,
-		Consumer: e.Body, ConsumerName: e.BodyName, Mode: mode, Client: e.Client, ClientName: e.ActorName,
+	u := Usage{Seq: seq, At: e.At, Grant: e.Grant, Resource: e.Resource, ResourceName: e.TargetName, Provider: e.TargetBody,
+		Consumer: e.Body, ConsumerName: e.BodyName, Client: e.Client, ClientName: e.ActorName,
 		Purpose: e.Purpose, Approver: e.Approver, Case: e.Case, Medium: e.Medium, Outcome: e.Outcome, Code: e.Code}
+	for m, action := range actions {
+		if action == e.Action {
+			u.Mode = m
+		}
+	}
 	for _, n := range e.Notes {
 		switch v := n.Value.(type) {
 		case string:
@@ -129,10 +236,29 @@ func usageOf(r audit.Record) (Usage, bool) {
 			}
 		}
 	}
-	if u.Outcome == "" {
-		u.Outcome = audit.OK
+	return u, nil
+}
+
+// pick adds the lines of a piece that the filter lets through, with from ≤ seq < to.
+func (f *UsageFilter) pick(out []Usage, lines []byte, from, to int64) ([]Usage, error) {
+	var g glance
+	for line := range bytes.Lines(lines) {
+		number, content, _ := bytes.Cut(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
+		seq, err := strconv.ParseInt(string(number), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("gateway usage: %w", err)
+		}
+		if seq < from || seq >= to || !g.read(content) || f.Outcome != "" && f.Outcome != string(g.outcome) ||
+			!f.From.IsZero() && g.at < db.Ms(f.From) || !f.To.IsZero() && g.at >= db.Ms(f.To) {
+			continue
+		}
+		u, err := usageOf(seq, content)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
 	}
-	return u, true
+	return out, nil
 }
 
 // UsageList gives up to limit lines before a number (0: from the newest), the
@@ -141,7 +267,10 @@ func (s *Service) UsageList(ctx context.Context, f UsageFilter, before int64, li
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	lines, err := usageBefore(ctx, s.deps.DB.Read(), f, before, min(max(limit, 1), 1000))
+	if before <= 0 {
+		before = endOfLog
+	}
+	lines, err := usageLines(ctx, s.deps.DB.Read(), &f, 0, before, true, min(max(limit, 1), 1000))
 	return lines, db.Classify(err)
 }
 
@@ -163,16 +292,13 @@ type UsageDay struct {
 	Rows     int64
 }
 
-// UsageDays sums up by day, the earliest first, days without use included, for at
-// most the last 400 days of the filter's span.
+// UsageDays sums up by whole days of the city, the earliest first, days without use
+// included, for at most the last 400 days of the filter's span.
 func (s *Service) UsageDays(ctx context.Context, f UsageFilter) ([]UsageDay, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	loc := s.deps.Rules().Location
-	if loc == nil {
-		loc = time.UTC
-	}
+	loc := s.zone()
 	if f.To.IsZero() {
 		f.To = s.deps.Now()
 	}
@@ -182,8 +308,7 @@ func (s *Service) UsageDays(ctx context.Context, f UsageFilter) ([]UsageDay, err
 	if f.From.Before(f.To.AddDate(0, 0, -400)) {
 		f.From = f.To.AddDate(0, 0, -400)
 	}
-	_, offset := f.To.In(loc).Zone()
-	sums, err := usageSums(ctx, s.deps.DB.Read(), f, int64(offset)*1000)
+	sums, err := usageSums(ctx, s.deps.DB.Read(), f, f.From.In(loc).Format(time.DateOnly), f.To.Add(-1).In(loc).Format(time.DateOnly))
 	if err != nil {
 		return nil, db.Classify(err)
 	}
@@ -237,7 +362,7 @@ func (s *Service) UsageFeed(ctx context.Context, body string, side Side, after i
 		after = acked
 	}
 	limit = min(max(limit, 1), 1000)
-	lines, err := usageAfter(ctx, s.deps.DB.Read(), f, after, limit+1)
+	lines, err := usageLines(ctx, s.deps.DB.Read(), &f, after+1, endOfLog, false, limit+1)
 	if err != nil {
 		return Feed{}, db.Classify(err)
 	}
@@ -287,53 +412,64 @@ func (s *Service) Prune(ctx context.Context) error {
 		if days <= 0 {
 			return nil // kept for good
 		}
-		return pruneUsage(ctx, tx, db.Ms(now.AddDate(0, 0, -days)))
+		before := now.AddDate(0, 0, -days)
+		return pruneUsage(ctx, tx, db.Ms(before), before.In(s.zone()).Format(time.DateOnly))
 	})
 }
 
 // Run follows the grants of other nodes, counts quotas, carries the audit log over
-// into the usage log, and tidies up, until ctx ends.
+// into the usage log, and tidies up, until ctx ends. The grants are followed beside
+// the rest, so that no other work holds up a revocation.
 func (s *Service) Run(ctx context.Context) error {
-	follow, project, tidy := time.NewTicker(syncEvery), time.NewTicker(time.Second), time.NewTicker(time.Hour)
-	defer follow.Stop()
-	defer project.Stop()
-	defer tidy.Stop()
 	warn := func(what string, err error) {
 		if err != nil && ctx.Err() == nil {
 			s.deps.Log.Warn(what, "err", err)
 		}
 	}
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() {
+		every(ctx, time.Second, func() {
+			for more := true; more && ctx.Err() == nil; {
+				var err error
+				more, err = s.Project(ctx)
+				warn("the usage log could not be carried on", err)
+			}
+		})
+	})
+	others.Go(func() {
+		every(ctx, time.Hour, func() { warn("old usage could not be pruned", s.Prune(ctx)) })
+	})
+	every(ctx, syncEvery, func() {
+		warn("grants could not be followed", s.Sync(ctx))
+		warn("the catalog could not be followed", s.follow(ctx))
+		warn("quotas could not be stored", s.flushQuotas(ctx))
+	})
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	return s.flushQuotas(last)
+}
+
+// every calls fn at an interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			return s.flushQuotas(last)
-		case <-follow.C:
-			warn("grants could not be followed", s.Sync(ctx))
-			warn("the catalog could not be followed", s.follow(ctx))
-			warn("quotas could not be stored", s.flushQuotas(ctx))
-		case <-project.C:
-			// A step at a time, so that grants are followed in between.
-			_, err := s.Project(ctx)
-			warn("the usage log could not be carried on", err)
-		case <-tidy.C:
-			warn("old usage could not be pruned", s.Prune(ctx))
+			return
+		case <-tick.C:
+			fn()
 		}
 	}
 }
 
-// jsonOf is the part of a line that is kept as JSON.
-func jsonOf(u Usage) (string, error) {
-	raw, err := json.Marshal(u)
-	return string(raw), err
-}
-
-func usageFrom(detail string) (Usage, error) {
-	var u Usage
-	err := json.Unmarshal([]byte(detail), &u)
-	u.Fields = slices.Clip(u.Fields)
-	return u, err
+// zone is the city's time zone, in which days are counted.
+func (s *Service) zone() *time.Location {
+	if loc := s.deps.Rules().Location; loc != nil {
+		return loc
+	}
+	return time.UTC
 }
 
 // Rules gives the profile's settings in force now.

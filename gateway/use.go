@@ -277,10 +277,7 @@ func (s *Service) today(ctx context.Context, m *meter, now time.Time) error {
 	if m.loaded && now.UnixMilli() < m.dayEnds {
 		return nil
 	}
-	loc := s.deps.Rules().Location
-	if loc == nil {
-		loc = time.UTC
-	}
+	loc := s.zone()
 	local := now.In(loc)
 	day := local.Format(time.DateOnly)
 	requests, rows, err := readQuota(ctx, s.deps.DB.Read(), m.grant, day)

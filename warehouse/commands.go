@@ -45,7 +45,7 @@ func Open(ctx context.Context, target string) (*Store, error) {
 	s := &Store{db: d, Now: time.Now, target: target}
 	s.tables.byResource = map[string]*cached{}
 	if isFile {
-		s.native = &liteStore{dsn: db.SQLiteDSN(path, "FULL") + "&_pragma=query_only(1)"}
+		s.native = newLiteStore(db.SQLiteDSN(path, "FULL") + "&_pragma=query_only(1)")
 		// A load touches many pages of the key's index; the writer's cache may hold them.
 		if _, err := d.SQL().ExecContext(ctx, "PRAGMA cache_size = -64000"); err != nil {
 			d.Close()

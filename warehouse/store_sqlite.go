@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -20,9 +21,16 @@ import (
 type liteStore struct {
 	dsn    string
 	driver sqlite.Driver
+	// points bounds how many point reads run at once: more than the processors keep
+	// busy would only open connections that stay cold.
+	points chan struct{}
 	mu     sync.Mutex
 	idle   []*liteConn
 	closed bool
+}
+
+func newLiteStore(dsn string) *liteStore {
+	return &liteStore{dsn: dsn, points: make(chan struct{}, min(4*runtime.GOMAXPROCS(0), idleConns))}
 }
 
 // liteConn is a reading connection with its prepared statements.
@@ -330,6 +338,12 @@ func (l *liteStore) open(ctx context.Context, q *query, out []Column, long bool)
 }
 
 func (l *liteStore) point(ctx context.Context, plan *pointPlan, call *pointCall, out *Rows) error {
+	select {
+	case l.points <- struct{}{}:
+		defer func() { <-l.points }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	c, err := l.get()
 	if err != nil {
 		return err

@@ -141,8 +141,9 @@ func (s *Site) outermost(next http.Handler) http.Handler {
 					Fail(rec, r, errs.New(errs.Internal, errs.T("程序出错", "The program failed")))
 				}
 			}
-			s.logger().Info("request", "id", q.id, "method", r.Method, "path", r.URL.Path, "status", rec.code(),
-				"bytes", rec.bytes, "ms", float64(time.Since(started).Microseconds())/1000, "addr", q.addr, "actor", q.actor)
+			s.logger().LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("id", q.id), slog.String("method", r.Method),
+				slog.String("path", r.URL.Path), slog.Int("status", rec.code()), slog.Int64("bytes", rec.bytes),
+				slog.Float64("ms", float64(time.Since(started).Microseconds())/1000), slog.String("addr", q.addr), slog.String("actor", q.actor))
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -201,16 +202,23 @@ func (s *Site) isProxy(host string) bool {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
 
+// The values are shared between answers: nobody appends to them.
+var fixedHeaders = map[string][]string{
+	"Content-Security-Policy":      {policy},
+	"X-Content-Type-Options":       {"nosniff"},
+	"X-Frame-Options":              {"DENY"},
+	"Referrer-Policy":              {"same-origin"},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Permissions-Policy":           {"camera=(), microphone=(), geolocation=(), payment=(), usb=()"},
+}
+
 func (s *Site) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+		for name, value := range fixedHeaders {
+			h[name] = value[:1:1]
+		}
 		if IsTLS(r) {
 			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 		}

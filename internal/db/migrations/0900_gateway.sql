@@ -88,24 +88,41 @@ CREATE TABLE gateway_release (
 );
 CREATE INDEX gateway_release_at ON gateway_release (resource, at);
 
--- The usage log: data-service entries of the audit log, one row each, for the
--- provider and the consumer of the grant.
+-- The usage log: data-service entries of the audit log, for the provider and the
+-- consumer of the grant. One row a grant and step of the projection holds all
+-- lines of that step, so that a busy service pays for few rows.
 CREATE TABLE gateway_usage (
-  seq       BIGINT PRIMARY KEY, -- of the audit entry
-  grant_id  TEXT   NOT NULL,
-  resource  TEXT   NOT NULL,
-  provider  TEXT   NOT NULL,
-  consumer  TEXT   NOT NULL,
-  mode      TEXT   NOT NULL,
-  outcome   TEXT   NOT NULL,
-  at        BIGINT NOT NULL,
-  rows_out  BIGINT NOT NULL,
-  detail    TEXT   NOT NULL -- JSON: the seven facts
+  until    BIGINT NOT NULL, -- the step ended before this audit entry
+  grant_id TEXT   NOT NULL,
+  provider TEXT   NOT NULL,
+  consumer TEXT   NOT NULL,
+  resource TEXT   NOT NULL,
+  mode     TEXT   NOT NULL,
+  first_at BIGINT NOT NULL,
+  last_at  BIGINT NOT NULL,
+  last_seq BIGINT NOT NULL,
+  lines    BYTEA  NOT NULL, -- "<seq> <entry in canonical form>\n" each
+  PRIMARY KEY (until, grant_id, provider, consumer)
 );
-CREATE INDEX gateway_usage_grant ON gateway_usage (grant_id, seq);
-CREATE INDEX gateway_usage_provider ON gateway_usage (provider, seq);
-CREATE INDEX gateway_usage_consumer ON gateway_usage (consumer, seq);
-CREATE INDEX gateway_usage_at ON gateway_usage (at);
+CREATE INDEX gateway_usage_grant ON gateway_usage (grant_id, until);
+CREATE INDEX gateway_usage_provider ON gateway_usage (provider, until);
+CREATE INDEX gateway_usage_consumer ON gateway_usage (consumer, until);
+CREATE INDEX gateway_usage_at ON gateway_usage (last_at);
+-- Its sums a day of the city.
+CREATE TABLE gateway_usage_day (
+  day      TEXT   NOT NULL, -- 2026-11-21
+  grant_id TEXT   NOT NULL,
+  provider TEXT   NOT NULL,
+  consumer TEXT   NOT NULL,
+  outcome  TEXT   NOT NULL,
+  resource TEXT   NOT NULL,
+  mode     TEXT   NOT NULL,
+  requests BIGINT NOT NULL,
+  rows_out BIGINT NOT NULL,
+  PRIMARY KEY (day, grant_id, provider, consumer, outcome)
+);
+CREATE INDEX gateway_usage_day_provider ON gateway_usage_day (provider, day);
+CREATE INDEX gateway_usage_day_consumer ON gateway_usage_day (consumer, day);
 CREATE TABLE gateway_cursor (
   name TEXT   PRIMARY KEY,
   seq  BIGINT NOT NULL
@@ -123,6 +140,7 @@ CREATE TABLE gateway_receipt (
 -- +goose Down
 DROP TABLE gateway_receipt;
 DROP TABLE gateway_cursor;
+DROP TABLE gateway_usage_day;
 DROP TABLE gateway_usage;
 DROP TABLE gateway_release;
 DROP TABLE gateway_group;
