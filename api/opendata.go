@@ -48,6 +48,7 @@ type openListIn struct {
 	Format   []string `query:"format,explode" doc:"csv, xlsx, json, parquet, api"`
 	Opening  []string `query:"opening,explode" doc:"general or authorised"`
 	Cycle    []string `query:"cycle,explode" doc:"realtime, daily, weekly, monthly, quarterly, half_yearly, yearly, irregular"`
+	Quality  []string `query:"quality,explode" doc:"on_time, late, complete (at least 99 % of the cells)"`
 	Sort     string   `query:"sort" doc:"updated, published, downloads, rows; - before it for ascending"`
 	Limit    int      `query:"limit" default:"20" minimum:"1" maximum:"100"`
 	Offset   int      `query:"offset" minimum:"0" maximum:"1000000"`
@@ -88,7 +89,7 @@ type openDatasetLine struct {
 
 func (a *API) openDatasets(ctx context.Context, in *openListIn) (*openListOut, error) {
 	find := opendata.Find{Text: in.Q, Sort: in.Sort, From: in.Offset, Size: in.Limit, Filters: map[string][]string{}}
-	for name, values := range map[string][]string{"theme": in.Theme, "provider": in.Provider, "region": in.Region, "format": in.Format, "opening": in.Opening, "cycle": in.Cycle} {
+	for name, values := range map[string][]string{"theme": in.Theme, "provider": in.Provider, "region": in.Region, "format": in.Format, "opening": in.Opening, "cycle": in.Cycle, "quality": in.Quality} {
 		if len(values) > 0 {
 			find.Filters[name] = values
 		}

@@ -303,6 +303,7 @@ type bundle struct {
 	rows     int64
 	preview  [][]string
 	chart    *Chart
+	places   *Map
 	dir      string // of the files, relative to the open store
 }
 
@@ -328,7 +329,6 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 	table := warehouse.Table{Resource: rowsID(r.ID, version)}
 	for i := range p.items {
 		it := &p.items[i]
-		columns[i] = tabular.Column{Name: it.Name, Type: p.types[i][0]}
 		open := Item{Name: it.Name, Code: it.Code, Type: p.types[i], Scale: it.Scale, Key: it.Key, Description: it.Description,
 			CodeList: it.CodeList, Mask: p.mask[i], Column: "c" + strconv.Itoa(i+1)}
 		if p.masks[i] == nil {
@@ -336,6 +336,7 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 		}
 		b.items = append(b.items, open)
 		table.Columns = append(table.Columns, open.column())
+		columns[i] = open.written()
 	}
 	if err := o.rows.EnsureTable(ctx, table); err != nil {
 		return nil, err
@@ -362,7 +363,14 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 		}
 		out := &digestFile{File: f, hash: sha256.New()}
 		outs = append(outs, out)
-		w, err := tabular.NewWriter(out, format, columns)
+		var w tabular.Writer
+		if format == tabular.CSV {
+			// People open it: with a mark that tells Excel the encoding, and nothing in it
+			// runs as a formula. Systems that need the exact text take JSON or Parquet.
+			w, err = tabular.NewCSVWriter(out, columns, tabular.CSVOptions{BOM: true, Guard: true})
+		} else {
+			w, err = tabular.NewWriter(out, format, columns)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -371,6 +379,7 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 	}
 
 	examined := newExaminer(p)
+	placed := newMapper(b.items, total)
 	feed := &feedBlocks{blocks: make(chan *tabular.Block), done: make(chan struct{})}
 	loaded := make(chan error, 1)
 	loadCtx, stop := context.WithCancel(ctx)
@@ -389,7 +398,9 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 			return errors.Join(errors.New("load of the open rows ended early"), loadErr)
 		}
 		for i := range block.Len() {
-			examined.add(cells(i))
+			row := cells(i)
+			examined.add(row)
+			placed.add(row)
 		}
 		var err error
 		for _, w := range writers {
@@ -425,6 +436,7 @@ func (s *Service) build(ctx context.Context, r *catalog.Resource, a *Assessment,
 	}
 	b.findings = examined.findings(minK(s.deps.Profile()))
 	b.rows = b.findings.Rows
+	b.places = placed.drawn()
 	if err := s.describe(ctx, r, table, b); err != nil {
 		return nil, err
 	}
@@ -498,102 +510,4 @@ func (s *Service) describe(ctx context.Context, r *catalog.Resource, table wareh
 	}
 	b.chart, err = s.suggest(ctx, table, b)
 	return err
-}
-
-// counts gives a category's values with their labels, most frequent first.
-func (s *Service) counts(ctx context.Context, r *catalog.Resource, it *Item, table string, col warehouse.Column) ([]Count, error) {
-	stats, err := s.deps.Open.rows.Stats(ctx, warehouse.StatsSpec{Resource: table, By: []string{col.Name}, Limit: fewValues + 1})
-	if err != nil {
-		return nil, err
-	}
-	var out []Count
-	for n := range stats.Len() {
-		v := stats.Row(n)
-		if v[0].IsNull() {
-			continue
-		}
-		c := Count{Value: strings.Clone(col.Format(v[0])), N: v[1].N}
-		c.Label = label(r, it, c.Value)
-		out = append(out, c)
-	}
-	slices.SortStableFunc(out, func(a, b Count) int { return int(b.N - a.N) })
-	return out, nil
-}
-
-func label(r *catalog.Resource, it *Item, value string) string {
-	source := r.ItemByName(it.Name)
-	if source == nil {
-		return ""
-	}
-	for _, c := range source.Enum {
-		if c.Value == value {
-			return c.Label
-		}
-	}
-	if source.CodeList != "" {
-		for _, l := range catalog.CodeLists() {
-			if l.Key == source.CodeList {
-				if label, ok := l.Label(value); ok {
-					return label
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// suggest picks one chart: rows by month or year where the data has a date that
-// spreads, else rows by the category with the most values that still fits.
-func (s *Service) suggest(ctx context.Context, table warehouse.Table, b *bundle) (*Chart, error) {
-	best := -1
-	for i, it := range b.items {
-		if n := len(it.Profile.Top); n >= 3 && (best < 0 || n > len(b.items[best].Profile.Top)) && n <= 16 {
-			best = i
-		}
-	}
-	for i, it := range b.items {
-		if table.Columns[i].Type != warehouse.Date || it.Profile.Distinct < 8 {
-			continue
-		}
-		stats, err := s.deps.Open.rows.Stats(ctx, warehouse.StatsSpec{Resource: table.Resource, By: []string{it.Column}, Limit: 100_000})
-		if errs.Is(err, errs.TooLarge) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		length := 4 // year
-		if it.Profile.Min != "" && it.Profile.Max != "" && it.Profile.Max[:4] <= next(it.Profile.Min[:4], 2) {
-			length = 7 // month
-		}
-		var points []Count
-		for n := range stats.Len() {
-			v := stats.Row(n)
-			if v[0].IsNull() {
-				continue
-			}
-			at := table.Columns[i].Format(v[0])[:length]
-			if len(points) > 0 && points[len(points)-1].Value == at {
-				points[len(points)-1].N += v[1].N
-			} else {
-				points = append(points, Count{Value: strings.Clone(at), N: v[1].N})
-			}
-		}
-		if len(points) >= 3 && len(points) <= 80 {
-			return &Chart{Item: it.Name, Kind: "line", Points: points}, nil
-		}
-	}
-	if best >= 0 {
-		return &Chart{Item: b.items[best].Name, Kind: "bar", Points: b.items[best].Profile.Top}, nil
-	}
-	return nil, nil
-}
-
-// next is the year n years later, as text.
-func next(year string, n int) string {
-	y, err := strconv.Atoi(year)
-	if err != nil {
-		return year
-	}
-	return fmt.Sprintf("%04d", y+n)
 }

@@ -504,7 +504,7 @@ func (s *Service) document(r *catalog.Resource, e *Entry) *Dataset {
 		Opening: r.Opening, OpeningName: openingName(p, r.Opening), Conditions: r.OpeningNote, Needs: r.OpeningNeeds,
 		Theme: r.Theme, ThemeName: themeName(r.Theme), Region: r.Region, RegionName: regionName(r.Region),
 		Provider: r.BodyName, ProviderUSCC: r.USCC, Tags: r.Tags, Cycle: r.Cycle, Desensitised: r.Desensitised,
-		Licence: licence(p), CatalogVersion: r.Version, FirstAt: e.PublishedAt, PublishedAt: s.now(),
+		Licence: licence(p, e.Kind), CatalogVersion: r.Version, FirstAt: e.PublishedAt, PublishedAt: s.now(),
 	}
 	return d
 }
@@ -515,7 +515,7 @@ func (s *Service) release(ctx context.Context, r *catalog.Resource, e *Entry, b 
 	o := s.deps.Open
 	d := s.document(r, e)
 	d.Version, d.DataAt, d.Rows = b.version, e.DataAt, b.rows
-	d.Items, d.Files, d.Preview, d.Chart = b.items, b.files, b.preview, b.chart
+	d.Items, d.Files, d.Preview, d.Chart, d.Map = b.items, b.files, b.preview, b.chart, b.places
 	d.Omitted = len(r.Items) - len(b.items)
 	old, err := o.readByID(ctx, r.ID)
 	if err != nil && !errs.Is(err, errs.NotFound) {

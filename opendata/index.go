@@ -11,7 +11,15 @@ import (
 )
 
 // Facets of the dataset list, in the order of the page.
-var Facets = []string{"theme", "provider", "region", "format", "opening", "cycle"}
+var Facets = []string{"theme", "provider", "region", "format", "opening", "cycle", "quality"}
+
+// What the facet "quality" tells of a dataset with data: whether it was updated
+// when due (FZO-25), and whether nearly every cell holds a value.
+const (
+	OnTime   = "on_time"
+	Late     = "late"
+	Complete = "complete" // at least 99 % of the cells
+)
 
 // Index finds datasets. It is rebuilt from the open store when a node starts and
 // follows its change sequence.
@@ -22,6 +30,8 @@ type Index struct {
 	mu        sync.Mutex
 	downloads map[string]int64
 	countedAt time.Time
+	due       map[string]time.Time // when each dataset with a due time is or was due
+	late      map[string]bool      // as the index has it
 }
 
 // OpenIndex makes an empty index over the store; Run fills it.
@@ -30,7 +40,7 @@ func (o *OpenStore) OpenIndex() (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Index{Index: ix, store: o, downloads: map[string]int64{}}, nil
+	return &Index{Index: ix, store: o, downloads: map[string]int64{}, due: map[string]time.Time{}, late: map[string]bool{}}, nil
 }
 
 // Run fills the index and keeps it current until ctx ends.
@@ -72,7 +82,7 @@ func (ix *Index) All(ctx context.Context, put func(docs []search.Document) error
 }
 
 // Since implements search.Source. Beside changed datasets it puts again, once a
-// minute, those whose number of downloads changed.
+// minute, those whose number of downloads changed and those that became late.
 func (ix *Index) Since(ctx context.Context, seq int64) (docs []search.Document, away []string, next int64, err error) {
 	changed, next, err := datasetsAfter(ctx, ix.store.db.Read(), seq, 200)
 	if err != nil {
@@ -86,6 +96,9 @@ func (ix *Index) Since(ctx context.Context, seq int64) (docs []search.Document, 
 		}
 	}
 	ix.mu.Lock()
+	for _, id := range away {
+		delete(ix.due, id)
+	}
 	stale := time.Since(ix.countedAt) > time.Minute
 	before := ix.downloads
 	ix.mu.Unlock()
@@ -93,8 +106,17 @@ func (ix *Index) Since(ctx context.Context, seq int64) (docs []search.Document, 
 		if err := ix.count(ctx); err != nil {
 			return nil, nil, seq, err
 		}
+		again := map[string]bool{}
+		ix.mu.Lock()
 		for id, n := range ix.downloads {
-			if before[id] == n {
+			again[id] = before[id] != n
+		}
+		for id, due := range ix.due {
+			again[id] = again[id] || time.Now().After(due) != ix.late[id]
+		}
+		ix.mu.Unlock()
+		for id, changed := range again {
+			if !changed {
 				continue
 			}
 			if d, err := ix.store.readByID(ctx, id); err == nil && d.State == Published {
@@ -139,20 +161,33 @@ func (ix *Index) document(d *Dataset) search.Document {
 	if d.Live() {
 		files = append(files, "api")
 	}
+	var quality []string
+	due, late := d.Punctuality(time.Now())
+	if !due.IsZero() {
+		quality = append(quality, map[bool]string{true: Late, false: OnTime}[late])
+	}
+	if d.Live() && d.Completeness() >= 0.99 {
+		quality = append(quality, Complete)
+	}
 	ix.mu.Lock()
 	downloads := ix.downloads[d.ID]
+	if !due.IsZero() {
+		ix.due[d.ID], ix.late[d.ID] = due, late
+	} else {
+		delete(ix.due, d.ID)
+	}
 	ix.mu.Unlock()
 	light := *d
-	light.Preview, light.Chart, light.Versions = nil, nil, nil
+	light.Preview, light.Chart, light.Map, light.Versions = nil, nil, nil, nil
 	return search.Document{
 		ID: d.ID, Title: d.Title, Summary: d.Summary, Text: text.String(), Data: &Listed{Dataset: &light, Downloads: downloads},
 		Facets: map[string][]string{"theme": {d.Theme}, "provider": {d.Provider}, "region": {d.RegionName}, "format": files,
-			"opening": {string(d.Opening)}, "cycle": {string(d.Cycle)}},
+			"opening": {string(d.Opening)}, "cycle": {string(d.Cycle)}, "quality": quality},
 		Sort: map[string]int64{"updated": d.DataAt.UnixMilli(), "published": d.FirstAt.UnixMilli(), "downloads": downloads, "rows": d.Rows},
 	}
 }
 
-// Listed is a dataset in a list: without preview, chart and versions.
+// Listed is a dataset in a list: without preview, chart, map and versions.
 type Listed struct {
 	*Dataset
 	Downloads int64

@@ -17,6 +17,7 @@ import (
 	"gongshu/catalog"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/tabular"
 	"gongshu/warehouse"
 )
 
@@ -140,7 +141,7 @@ func (o *OpenStore) withdraw(ctx context.Context, id string, at time.Time, why s
 	}
 	gone := *d
 	gone.State, gone.WithdrawnAt, gone.WithdrawnWhy = Withdrawn, at, why
-	gone.Files, gone.Preview, gone.Chart = nil, nil, nil
+	gone.Files, gone.Preview, gone.Chart, gone.Map = nil, nil, nil, nil
 	gone.Items = append([]Item{}, d.Items...)
 	for i := range gone.Items {
 		gone.Items[i].Profile = Profile{} // its values are data too
@@ -427,6 +428,17 @@ func (d *Dataset) condition(text string) (warehouse.Cond, error) {
 
 func (it *Item) column() warehouse.Column {
 	return warehouse.Column{Name: it.Column, Type: warehouse.TypeOf(string(it.Type), it.Scale), Scale: scaleOf(it.Type, it.Scale)}
+}
+
+// written is the item as a column of the files. Numbers without declared digits
+// are stored, and so written, as floats.
+func (it *Item) written() tabular.Column {
+	c := it.column()
+	out := tabular.Column{Name: it.Name, Type: it.Type[0], Scale: c.Scale}
+	if c.Type == warehouse.Float {
+		out.Type = 'F'
+	}
+	return out
 }
 
 // scaleOf keeps the digits only where the column has them.

@@ -270,6 +270,7 @@ type Dataset struct {
 	Files          []File     `json:"files,omitempty"`
 	Preview        [][]string `json:"preview,omitempty"`
 	Chart          *Chart     `json:"chart,omitempty"`
+	Map            *Map       `json:"map,omitempty"`
 	Versions       []Version  `json:"versions"` // newest first
 
 	WithdrawnAt  time.Time `json:"withdrawn_at,omitzero"`
@@ -316,11 +317,36 @@ type Count struct {
 	N     int64  `json:"n"`
 }
 
-// Chart is one chart that the data suggests: rows by category, or by year or month.
+// Chart is one chart that the data suggests: what rows measure over time, or how
+// many rows there are over time or by category.
 type Chart struct {
-	Item   string  `json:"item"`
-	Kind   string  `json:"kind"` // "bar" or "line"
-	Points []Count `json:"points"`
+	Item     string   `json:"item"`               // along the axis
+	Kind     string   `json:"kind"`               // "bar" over categories or "line" over time
+	Measures []string `json:"measures,omitempty"` // items whose means are drawn; none: rows are counted
+	Points   []Point  `json:"points"`
+}
+
+// Point is a category or a period (2026-05-01, 2026-05 or 2026) of a chart: its
+// rows and, one a measure, the mean of those that have a value, nil without any.
+type Point struct {
+	Count
+	Means []*float64 `json:"means,omitempty"`
+}
+
+// Map shows where things are: up to 500 rows, spread evenly over the table, at the
+// coordinates that the data gives, in degrees.
+type Map struct {
+	Longitude string  `json:"longitude"` // names of the items
+	Latitude  string  `json:"latitude"`
+	Name      string  `json:"name,omitempty"`
+	Places    []Place `json:"places"`
+}
+
+// Place is one row on a map.
+type Place struct {
+	Longitude float64 `json:"longitude"`
+	Latitude  float64 `json:"latitude"`
+	Name      string  `json:"name,omitempty"`
 }
 
 // File is one downloadable file of a version.

@@ -182,10 +182,21 @@ func numbered(slug string, n int) string {
 	return slug + "-" + strconv.Itoa(n+1)
 }
 
-// licence are the terms for general data. The duty to state source and date is
-// the city's own (FZM-26, FZO-15); unlawful use closes access (FZO-16).
-func licence(p *profile.Profile) Licence {
+// licence are the terms for a kind of dataset. The duty to state source and date
+// is the city's own (FZM-26, FZO-15); unlawful use closes access (FZO-16). What is
+// open on application is used under an agreement, for what was applied for, and
+// its use is reported (FZO-8, FZO-12, FZM-23, FZM-26).
+func licence(p *profile.Profile, kind Kind) Licence {
 	city := profile.CityName.Of(p).V
+	if kind == Listing {
+		return Licence{
+			Name: errs.T("数据利用协议（经申请签订）", "Agreement on use, made on application"),
+			Terms: errs.T(
+				"经申请、评估并签订协议后方可取得和利用；只能用于协议写明的用途和场景，不得转交第三方；应按约定报告利用情况，成果应注明数据来源和取得日期；违反协议的，终止提供。",
+				"The data is given after an application, an assessment and an agreement. It serves the purpose and scenario of the agreement only and is not passed on; its use is reported as agreed, and results state the source and the date on which the data was obtained. A breach ends the supply."),
+			Clauses: []string{"FZO-8", "FZO-12", "FZM-23", "FZM-26"},
+		}
+	}
 	return Licence{
 		Name: errs.T(city.ZH+"公共数据开放利用规则", city.EN+" terms of use of open public data"),
 		Terms: errs.T(
@@ -193,6 +204,18 @@ func licence(p *profile.Profile) Licence {
 			"Anyone may take, copy, process and use the data free of charge, also commercially. Results state the source and the date on which the data was obtained. Use must not harm the state, the public, trade secrets or privacy; access is limited or closed after misuse."),
 		Clauses: []string{"FZM-22", "FZM-26", "FZO-15", "FZO-16"},
 	}
+}
+
+// Completeness is the share of cells that hold a value, 0 to 1; 0 without rows.
+func (d *Dataset) Completeness() float64 {
+	if d.Rows == 0 || len(d.Items) == 0 {
+		return 0
+	}
+	var present int64
+	for _, it := range d.Items {
+		present += it.Profile.Present
+	}
+	return float64(present) / float64(d.Rows*int64(len(d.Items)))
 }
 
 // Cite is how a result names its source: provider, title, portal, version, date

@@ -19,6 +19,8 @@ type Summary struct {
 	Themes, Providers  []Group
 	// Newest are by first publication, Popular by use of the last 90 days; six each.
 	Newest, Popular []*Dataset
+	// Use counts downloads and calls of the last 90 days by dataset id.
+	Use map[string]int64
 }
 
 // Group is a theme or provider and how many datasets it has.
@@ -61,7 +63,7 @@ func (o *OpenStore) Summary(ctx context.Context) (*Summary, error) {
 			if d.State != Published {
 				continue
 			}
-			d.Preview, d.Chart = nil, nil
+			d.Preview, d.Chart, d.Map = nil, nil, nil
 			all = append(all, d)
 		}
 		after = next
@@ -99,6 +101,7 @@ func (o *OpenStore) Summary(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Use = recent
 	slices.SortStableFunc(all, func(a, b *Dataset) int { return b.FirstAt.Compare(a.FirstAt) })
 	s.Newest = slices.Clone(all[:min(6, len(all))])
 	slices.SortStableFunc(all, func(a, b *Dataset) int { return int(recent[b.ID] - recent[a.ID]) })

@@ -102,9 +102,9 @@ func (v *datasetView) share(n int64) string {
 func rangeOf(ctx context.Context, p opendata.Profile) string {
 	switch {
 	case p.Min != "" && p.Max != "":
-		s := p.Min + " – " + p.Max
+		s := grouped(p.Min) + " – " + grouped(p.Max)
 		if p.Mean != "" {
-			s += ui.T(ctx, "dataset.mean", "Mean", p.Mean)
+			s += ui.T(ctx, "dataset.mean", "Mean", grouped(p.Mean))
 		}
 		return s
 	case len(p.Top) > 0:
@@ -114,11 +114,25 @@ func rangeOf(ctx context.Context, p opendata.Profile) string {
 				parts = append(parts, "…")
 				break
 			}
-			parts = append(parts, labelOf(c)+" "+ui.Num(c.N))
+			parts = append(parts, ui.T(ctx, "dataset.value_n", "Value", labelOf(c), "N", ui.Num(c.N)))
 		}
 		return strings.Join(parts, ui.T(ctx, "dataset.and"))
 	}
 	return "—"
+}
+
+// grouped puts thousands separators into a number and leaves all else, dates for
+// instance, as it is.
+func grouped(s string) string {
+	whole, fraction, point := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || strings.HasPrefix(s, "-0") {
+		return s
+	}
+	if point {
+		return ui.Num(n) + "." + fraction
+	}
+	return ui.Num(n)
 }
 
 func labelOf(c opendata.Count) string {
@@ -132,29 +146,6 @@ func labelOf(c opendata.Count) string {
 func maskWords(ctx context.Context, spec string) string {
 	name, _, _ := strings.Cut(spec, ":")
 	return ui.T(ctx, "dataset.mask_"+name)
-}
-
-func (v *datasetView) chart(ctx context.Context) ui.ChartInfo {
-	c := v.Chart
-	var names []string
-	var numbers []int64
-	info := ui.ChartInfo{Title: ui.T(ctx, "dataset.chart_by", "Item", c.Item), Columns: []string{c.Item, ui.T(ctx, "dataset.rows")}}
-	for _, point := range c.Points {
-		names = append(names, labelOf(point))
-		numbers = append(numbers, point.N)
-		info.Rows = append(info.Rows, []string{labelOf(point), ui.Num(point.N)})
-	}
-	category := map[string]any{"type": "category", "data": names}
-	value := map[string]any{"type": "value"}
-	series := map[string]any{"type": c.Kind, "data": numbers, "name": ui.T(ctx, "dataset.rows")}
-	option := map[string]any{"tooltip": map[string]any{"trigger": "axis"}, "series": []any{series}, "xAxis": category, "yAxis": value}
-	if c.Kind == "bar" && len(names) > 6 {
-		category["inverse"] = true
-		option["xAxis"], option["yAxis"] = value, category
-		info.Tall = len(names) > 10
-	}
-	info.Option = option
-	return info
 }
 
 // samples are ways to call the API, with a filter that fits the data.
@@ -365,9 +356,42 @@ func (v *datasetView) fileRows(ctx context.Context) []ui.Row {
 	var rows []ui.Row
 	for _, f := range v.Files {
 		rows = append(rows, ui.Row{Cells: []templ.Component{
-			ui.Sub(strings.ToUpper(f.Format), ui.T(ctx, "dataset.format_"+f.Format)), ui.Text(ui.Bytes(f.Size)), ui.Mono(f.SHA256), downloadButton(v, f)}})
+			ui.Sub(formatName(f.Format), v.formatHelp(ctx, f.Format)), ui.Text(ui.Bytes(f.Size)), ui.Mono(f.SHA256), downloadButton(v, f)}})
 	}
 	return rows
+}
+
+// formatName is a format as its makers write it.
+func formatName(format string) string {
+	if format == "parquet" {
+		return "Parquet"
+	}
+	return strings.ToUpper(format)
+}
+
+// formatHelp says what a format is good for. A spreadsheet that opens CSV takes
+// codes for numbers: it drops leading zeros and the digits beyond fifteen.
+func (v *datasetView) formatHelp(ctx context.Context, format string) string {
+	if format == "csv" && v.fragile() {
+		return ui.T(ctx, "dataset.format_csv_codes")
+	}
+	return ui.T(ctx, "dataset.format_"+format)
+}
+
+// fragile reports whether the data has codes that a spreadsheet would spoil: text
+// of digits only that begins with 0 or is longer than the eleven it shows whole.
+func (v *datasetView) fragile() bool {
+	for i, it := range v.Items {
+		if it.Type != catalog.Char {
+			continue
+		}
+		for _, row := range v.Preview {
+			if s := row[i]; len(s) > 1 && strings.Trim(s, "0123456789") == "" && (s[0] == '0' || len(s) > 11) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (v *datasetView) previewColumns() []ui.Column {
@@ -435,9 +459,12 @@ func (v *datasetView) itemRows(ctx context.Context) []ui.Row {
 	return rows
 }
 
-func (v *datasetView) versionRows(ctx context.Context) []ui.Row {
+// shownVersions is how many versions the page lists before it folds the rest.
+const shownVersions = 5
+
+func (v *datasetView) versionRows(ctx context.Context, versions []opendata.Version) []ui.Row {
 	var rows []ui.Row
-	for _, version := range v.Versions {
+	for _, version := range versions {
 		rows = append(rows, ui.Row{Cells: []templ.Component{
 			ui.Sub(ui.T(ctx, "dataset.version_n", "N", strconv.Itoa(version.Version)), ui.T(ctx, "dataset.catalog_version", "N", strconv.Itoa(version.CatalogVersion))),
 			ui.Text(ui.DateTime(version.At)), ui.Number(version.Rows, ""), fileLinks(v, version)}})
@@ -456,7 +483,7 @@ func (v *datasetView) facts(ctx context.Context) []ui.Term {
 		{Label: ui.T(ctx, "dataset.cycle"), Value: ui.Text(cycleWords(ctx, v.Cycle)), Clause: "FZO-25"},
 	}
 	if v.Kind == opendata.Data && v.State == opendata.Published {
-		out = append(out, t("rows", ui.Num(v.Rows)), t("data_at", ui.DateTime(v.DataAt)),
+		out = append(out, t("rows", ui.Num(v.Rows)), t("complete", ui.Percent(v.Completeness())), t("data_at", ui.DateTime(v.DataAt)),
 			ui.Term{Label: ui.T(ctx, "dataset.punctuality"), Value: punctuality(v)})
 	}
 	out = append(out, t("first_at", ui.Date(v.FirstAt)))
@@ -467,4 +494,11 @@ func (v *datasetView) facts(ctx context.Context) []ui.Term {
 		out = append(out, t("downloads_90", ui.Num(v.Downloads)), t("calls_90", ui.Num(v.Calls)))
 	}
 	return out
+}
+
+func (v *datasetView) versionsLead(ctx context.Context) string {
+	if v.State == opendata.Withdrawn {
+		return ""
+	}
+	return ui.T(ctx, "dataset.versions_lead")
 }

@@ -1,15 +1,19 @@
 package portal
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"gongshu/catalog"
 	"gongshu/internal/search"
 	"gongshu/internal/web"
 	"gongshu/opendata"
+	"gongshu/tabular"
 	"gongshu/ui"
 )
 
@@ -19,6 +23,7 @@ func (p *Portal) routesDatasets(mux *http.ServeMux) {
 		return
 	}
 	mux.HandleFunc("GET /datasets", p.datasets)
+	mux.HandleFunc("GET /datasets/list.csv", p.exportDatasets)
 	mux.HandleFunc("GET /datasets/{slug}", p.dataset)
 	mux.HandleFunc("GET /datasets/{slug}/files/{format}", p.download)
 }
@@ -28,22 +33,119 @@ func (p *Portal) routesDatasets(mux *http.ServeMux) {
 var datasetSorts = []string{"relevance", "updated", "published", "downloads", "rows"}
 
 func (p *Portal) datasets(w http.ResponseWriter, r *http.Request) {
-	list := ui.ParseList(r, ui.ListSpec{Sorts: datasetSorts, Default: "relevance", Filters: opendata.Facets})
-	find := opendata.Find{Text: list.Q, Filters: map[string][]string{}, Sort: list.Order(), From: list.Offset(), Size: list.Per}
-	if list.Sort == "relevance" {
-		find.Sort = ""
-	}
-	for _, f := range opendata.Facets {
-		if all := list.All(f); len(all) > 0 {
-			find.Filters[f] = all
-		}
-	}
+	list, find := datasetList(r)
 	found, err := p.Datasets.Find(r.Context(), find)
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
 	ui.Render(w, r, datasetsPage(p, list, found))
+}
+
+// datasetList reads what the list's address asks for.
+func datasetList(r *http.Request) (ui.List, opendata.Find) {
+	list := ui.ParseList(r, ui.ListSpec{Sorts: datasetSorts, Default: "relevance", Filters: opendata.Facets})
+	find := opendata.Find{Text: list.Q, Filters: map[string][]string{}, From: list.Offset(), Size: list.Per}
+	// In the address "-rows" is the largest first, as in every list; the index counts
+	// downwards without the sign.
+	switch {
+	case list.Sort == "relevance":
+	case list.Desc:
+		find.Sort = list.Sort
+	default:
+		find.Sort = "-" + list.Sort
+	}
+	for _, f := range opendata.Facets {
+		if all := list.All(f); len(all) > 0 {
+			find.Filters[f] = all
+		}
+	}
+	return list, find
+}
+
+// maxExported is how many datasets an exported list holds.
+const maxExported = 10_000
+
+// exportDatasets writes the list as CSV that a spreadsheet opens: what the address
+// filters and sorts, all pages of it.
+func (p *Portal) exportDatasets(w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	_, find := datasetList(r)
+	var columns []tabular.Column
+	for _, name := range []string{"export_code", "export_title", "export_summary", "provider", "theme", "export_region", "facet_opening", "facet_cycle", "export_formats", "rows", "data_at", "export_downloads", "export_address"} {
+		columns = append(columns, tabular.Column{Name: ui.T(ctx, "dataset."+name), Type: 'C'})
+	}
+	var out bytes.Buffer
+	csv, err := tabular.NewCSVWriter(&out, columns, tabular.CSVOptions{BOM: true, Guard: true})
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	block := tabular.NewBlock()
+	find.Size = 500
+	for find.From = 0; find.From < maxExported; find.From += find.Size {
+		found, err := p.Datasets.Find(ctx, find)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		for i, h := range found.Hits {
+			var formats []string
+			for _, f := range h.Files {
+				formats = append(formats, formatName(f.Format))
+			}
+			for _, cell := range []string{h.Code, h.Dataset.Title, h.Dataset.Summary, h.Provider, ui.Pick(ctx, h.ThemeName.ZH, h.ThemeName.EN), h.RegionName,
+				ui.Pick(ctx, h.OpeningName.ZH, h.OpeningName.EN), cycleWords(ctx, h.Cycle), strings.Join(formats, " "), strconv.FormatInt(h.Rows, 10), dateOf(h.DataAt),
+				strconv.FormatInt(h.Downloads, 10), base(r) + "/datasets/" + h.Slug} {
+				block.AddString(cell)
+			}
+			block.EndRow(int64(find.From + i + 1))
+		}
+		if err := csv.Write(block); err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		block.Reset()
+		if len(found.Hits) < find.Size {
+			break
+		}
+	}
+	if err := csv.Close(); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", mediaType("csv"))
+	h.Set("Content-Disposition", attachment(p.Brand.In(web.Lang(ctx))+" "+ui.T(ctx, "dataset.list")+".csv", "datasets.csv"))
+	h.Set("Cache-Control", "no-cache")
+	_, _ = w.Write(out.Bytes())
+}
+
+// dateOf writes a day, nothing for none.
+func dateOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ui.Date(t)
+}
+
+// exports are the addresses of the list as files: for people, and for programs.
+func exports(list ui.List) []ui.Link {
+	pages := func(path, sort string) string {
+		_, query, _ := strings.Cut(list.With("page", "", "per", "", "sort", sort), "?")
+		if query != "" {
+			path += "?" + query
+		}
+		return path
+	}
+	order, machine := "", "" // the API orders downwards without the sign
+	if list.Sort != "relevance" {
+		order, machine = list.Order(), list.Sort
+		if !list.Desc {
+			machine = "-" + list.Sort
+		}
+	}
+	return []ui.Link{{Label: "CSV", Href: pages("/datasets/list.csv", order)}, {Label: "JSON", Href: pages("/api/v1/open/datasets", machine)}}
 }
 
 // datasetFacets words the counted values of each facet.
@@ -70,9 +172,11 @@ func facetLabel(ctx context.Context, name string, c search.Count) string {
 			}
 		}
 	case "format":
-		return strings.ToUpper(c.Value)
+		return formatName(c.Value)
 	case "opening":
 		return ui.StateWords(ctx, "opening", c.Value)
+	case "quality":
+		return ui.T(ctx, "dataset.quality_"+c.Value)
 	case "cycle":
 		return cycleWords(ctx, catalog.Cycle(c.Value))
 	}

@@ -167,6 +167,9 @@ type Writer interface {
 type Column struct {
 	Name string
 	Type byte
+	// Scale is the number of digits after the point of an exact N or Y, at most 18;
+	// 0 where it is not known. Parquet then has decimals rather than text.
+	Scale int
 }
 
 // readAll is a Reader drained into one Block: for small files and tests.

@@ -442,7 +442,7 @@ func TestRoundTrips(t *testing.T) {
 }
 
 func TestWritersKeepTypes(t *testing.T) {
-	columns := []Column{{"编码", 'C'}, {"数", 'I'}, {"额", 'Y'}, {"率", 'F'}, {"日", 'D'}, {"时", 'T'}, {"否", 'L'}}
+	columns := []Column{{Name: "编码", Type: 'C'}, {Name: "数", Type: 'I'}, {Name: "额", Type: 'Y'}, {Name: "率", Type: 'F'}, {Name: "日", Type: 'D'}, {Name: "时", Type: 'T'}, {Name: "否", Type: 'L'}}
 	b := NewBlock()
 	for _, c := range []string{"0591", "-12", "1234567890123456.10", "0.5", "2026-03-01", "2026-03-01T08:00:00+08:00", "1"} {
 		b.AddString(c)
@@ -486,7 +486,7 @@ func TestWritersKeepTypes(t *testing.T) {
 		t.Errorf("parquet %v", row)
 	}
 	guarded := &bytes.Buffer{}
-	w, _ := NewCSVWriter(guarded, []Column{{"a", 'C'}, {"b", 'C'}}, CSVOptions{Guard: true, NoHeader: true})
+	w, _ := NewCSVWriter(guarded, []Column{{Name: "a", Type: 'C'}, {Name: "b", Type: 'C'}}, CSVOptions{Guard: true, NoHeader: true})
 	g := NewBlock()
 	g.AddString("=1+1")
 	g.AddString("-5")
@@ -616,5 +616,108 @@ func BenchmarkReadCSV(b *testing.B) {
 		for r.Read(blk) == nil {
 		}
 		r.Close()
+	}
+}
+
+// What people open looks right: columns as wide as their cells, a fixed header,
+// dates that are dates; what systems read keeps the order of the columns and the
+// digits of decimals.
+func TestWrittenTypes(t *testing.T) {
+	columns := []Column{{Name: "站点编号", Type: 'C'}, {Name: "日期", Type: 'D'}, {Name: "时间", Type: 'T'}, {Name: "AQI", Type: 'I'}, {Name: "金额", Type: 'N', Scale: 2}}
+	rows := [][]string{
+		{"350100000000000001", "2026-11-21", "2026-11-21T08:30:00+08:00", "52", "-0.05"},
+		{"北京市朝阳区某某街道某某路一百二十三号", "1899-01-01", "", "", "1234567890123456.7"},
+	}
+	in := NewBlock()
+	for i, row := range rows {
+		for _, s := range row {
+			in.AddString(s)
+		}
+		in.EndRow(int64(i + 1))
+	}
+	write := func(f Format) []byte {
+		var buf bytes.Buffer
+		w, err := NewWriter(&buf, f, columns)
+		if err == nil {
+			err = w.Write(in)
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return buf.Bytes()
+	}
+
+	raw := write(XLSX)
+	f, err := excelize.OpenReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for cell, want := range map[string]string{"A2": "350100000000000001", "B2": "2026-11-21", "C2": "2026-11-21 08:30:00", "D2": "52", "E2": "-0.05", "B3": "1899-01-01", "E3": "1234567890123456.7"} {
+		if got, err := f.GetCellValue("Sheet1", cell); err != nil || got != want {
+			t.Errorf("%s shows %q, want %q (%v)", cell, got, want, err)
+		}
+	}
+	for cell, want := range map[string]excelize.CellType{"A2": excelize.CellTypeInlineString, "B2": excelize.CellTypeUnset, "D2": excelize.CellTypeUnset} {
+		if got, err := f.GetCellType("Sheet1", cell); err != nil || got != want {
+			t.Errorf("%s is of type %v, want %v (%v)", cell, got, want, err)
+		}
+	}
+	if wide, _ := f.GetColWidth("Sheet1", "A"); wide < 36 || wide > 50 {
+		t.Errorf("the first column is %v wide", wide)
+	}
+	if panes, err := f.GetPanes("Sheet1"); err != nil || !panes.Freeze || panes.YSplit != 1 {
+		t.Errorf("panes %+v %v", panes, err)
+	}
+	l := Layout{Format: XLSX, Sheet: "Sheet1", HeaderFrom: 1, HeaderTo: 1, DataFrom: 2}
+	for _, c := range columns {
+		l.Columns = append(l.Columns, c.Name)
+	}
+	if got := lines(t, Bytes("a.xlsx", raw), l); !strings.Contains(got[0], "2026-11-21|2026-11-21 08:30:00|52|-0.05") && !strings.Contains(got[0], "2026-11-21|2026-11-21T08:30:00") {
+		t.Errorf("read back %q", got)
+	}
+
+	raw = write(Parquet)
+	p, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, field := range p.Schema().Fields() {
+		names = append(names, field.Name())
+	}
+	if strings.Join(names, ",") != "站点编号,日期,时间,AQI,金额" {
+		t.Errorf("columns stand as %v", names)
+	}
+	if amount := p.Schema().Fields()[4].Type().String(); amount != "DECIMAL(18,2)" {
+		t.Errorf("the amount is %v", amount)
+	}
+	reader := parquet.NewReader(p)
+	defer reader.Close()
+	got := make([]parquet.Row, 2)
+	if n, err := reader.ReadRows(got); n != 2 || err != nil && err != io.EOF {
+		t.Fatal(n, err)
+	}
+	if a, b := got[0][4].Int64(), got[1][4].Int64(); a != -5 || b != 123456789012345670 {
+		t.Errorf("amounts %d %d", a, b)
+	}
+	if !got[1][2].IsNull() {
+		t.Errorf("no time became %v", got[1][2])
+	}
+
+	w, err := NewWriter(io.Discard, Parquet, columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := NewBlock()
+	for _, s := range []string{"1", "2026-01-01", "", "", "0.125"} {
+		long.AddString(s)
+	}
+	long.EndRow(1)
+	if err := w.Write(long); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a digit was dropped: %v", err)
 	}
 }

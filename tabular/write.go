@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
@@ -257,18 +258,33 @@ type xlsxWriter struct {
 	row     int
 	sheet   int
 	cells   []any
+	head    int // styles
+	date    int
+	moment  int
 }
 
 const xlsxRows = 1_048_576 // rows of a sheet
 
 func newXLSXWriter(w io.Writer, columns []Column) (*xlsxWriter, error) {
 	x := &xlsxWriter{out: w, f: excelize.NewFile(), columns: columns, cells: make([]any, len(columns))}
-	return x, x.open()
+	dateFormat, momentFormat := "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
+	for style, into := range map[*excelize.Style]*int{
+		{Font: &excelize.Font{Bold: true}}: &x.head,
+		{CustomNumFmt: &dateFormat}:        &x.date,
+		{CustomNumFmt: &momentFormat}:      &x.moment,
+	} {
+		id, err := x.f.NewStyle(style)
+		if err != nil {
+			return nil, err
+		}
+		*into = id
+	}
+	return x, nil
 }
 
-// open starts the next sheet with the header row; a table longer than a sheet
-// goes on in another.
-func (x *xlsxWriter) open() error {
+// open starts the next sheet with the header row, its columns as wide as the rows
+// at hand; a table longer than a sheet goes on in another.
+func (x *xlsxWriter) open(b *Block) error {
 	x.sheet++
 	name := "Sheet" + strconv.Itoa(x.sheet)
 	if x.sheet > 1 {
@@ -283,13 +299,16 @@ func (x *xlsxWriter) open() error {
 	if x.s, err = x.f.NewStreamWriter(name); err != nil {
 		return err
 	}
-	bold, err := x.f.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}})
-	if err != nil {
-		return err
-	}
 	head := make([]any, len(x.columns))
 	for i, c := range x.columns {
-		head[i] = excelize.Cell{StyleID: bold, Value: c.Name}
+		head[i] = excelize.Cell{StyleID: x.head, Value: c.Name}
+		width := cellWidth([]byte(c.Name))
+		for r := range min(b.Len(), 200) {
+			width = max(width, cellWidth(b.Cell(r, i)))
+		}
+		if err := x.s.SetColWidth(i+1, i+1, float64(min(width, 48)+2)); err != nil {
+			return err
+		}
 	}
 	x.row = 1
 	if err := x.s.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
@@ -298,22 +317,54 @@ func (x *xlsxWriter) open() error {
 	return x.s.SetRow("A1", head)
 }
 
+// cellWidth counts digits' widths: a Chinese character is two wide.
+func cellWidth(v []byte) int {
+	n := 0
+	for len(v) > 0 {
+		r, size := utf8.DecodeRune(v)
+		if v = v[size:]; r >= 0x2E80 {
+			n++
+		}
+		n++
+	}
+	return n
+}
+
 func (x *xlsxWriter) Write(b *Block) error {
 	for r := range b.Len() {
-		if x.row == xlsxRows {
-			if err := x.open(); err != nil {
+		if x.s == nil || x.row == xlsxRows {
+			if err := x.open(b); err != nil {
 				return err
 			}
 		}
 		x.row++
 		for i, c := range x.columns {
-			x.cells[i] = xlsxValue(c.Type, b.Cell(r, i))
+			x.cells[i] = x.value(c.Type, b.Cell(r, i))
 		}
 		if err := x.s.SetRow("A"+strconv.Itoa(x.row), x.cells); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// value writes dates and times as Excel counts them, in days since 1899-12-30, so
+// that they sort, filter and calculate; what is before Excel's calendar, and all
+// else, is left to xlsxValue.
+func (x *xlsxWriter) value(typ byte, v []byte) any {
+	const epoch, first = -25_569, -25_508 // 1899-12-30 and 1900-03-01, in days since 1970
+	switch typ {
+	case 'D':
+		if days, ok := Days(v); ok && days >= first {
+			return excelize.Cell{StyleID: x.date, Value: days - epoch}
+		}
+	case 'T':
+		if ms, ok := Milliseconds(v); ok && ms >= first*86_400_000 {
+			local := ms + 8*3_600_000 // the city's clock
+			return excelize.Cell{StyleID: x.moment, Value: float64(local)/86_400_000 - epoch}
+		}
+	}
+	return xlsxValue(typ, v)
 }
 
 // xlsxValue writes a number as a number only where Excel keeps all its digits.
@@ -341,6 +392,11 @@ func xlsxValue(typ byte, v []byte) any {
 }
 
 func (x *xlsxWriter) Close() error {
+	if x.s == nil {
+		if err := x.open(NewBlock()); err != nil {
+			return err
+		}
+	}
 	if err := x.s.Flush(); err != nil {
 		return err
 	}
@@ -358,9 +414,32 @@ type parquetWriter struct {
 	dates   []byte
 }
 
+// inOrder is a group whose fields stand in the order of the columns: parquet.Group
+// sorts them by name.
+type inOrder struct {
+	parquet.Group
+	columns []Column
+}
+
+func (o inOrder) Fields() []parquet.Field {
+	byName := map[string]parquet.Field{}
+	for _, f := range o.Group.Fields() {
+		byName[f.Name()] = f
+	}
+	out := make([]parquet.Field, len(o.columns))
+	for i, c := range o.columns {
+		out[i] = byName[c.Name]
+	}
+	return out
+}
+
+// maxScale is how many digits of a decimal an INT64 holds.
+const maxScale = 18
+
 // newParquetWriter writes optional columns: I as INT64, B and F as DOUBLE, L as
-// BOOLEAN, D as DATE, T as TIMESTAMP(ms, UTC), everything else (decimals too,
-// whose digits must not change) as STRING.
+// BOOLEAN, D as DATE, T as TIMESTAMP(ms, UTC), N and Y of a known scale as
+// DECIMAL(18, scale), everything else (other decimals too, whose digits must not
+// change) as STRING.
 func newParquetWriter(w io.Writer, columns []Column) (*parquetWriter, error) {
 	group := parquet.Group{}
 	for _, c := range columns {
@@ -378,13 +457,16 @@ func newParquetWriter(w io.Writer, columns []Column) (*parquetWriter, error) {
 			n = parquet.Timestamp(parquet.Millisecond)
 		default:
 			n = parquet.String()
+			if c.decimal() {
+				n = parquet.Decimal(c.Scale, maxScale, parquet.Int64Type)
+			}
 		}
 		if _, twice := group[c.Name]; twice {
 			return nil, bad("列名重复："+c.Name, "column name occurs twice: "+c.Name).In("columns")
 		}
 		group[c.Name] = parquet.Compressed(parquet.Optional(n), &parquet.Zstd)
 	}
-	schema := parquet.NewSchema("rows", group)
+	schema := parquet.NewSchema("rows", inOrder{group, columns})
 	p := &parquetWriter{columns: columns, leaf: make([]int, len(columns))}
 	for i, c := range columns {
 		leaf, ok := schema.Lookup(c.Name)
@@ -405,7 +487,10 @@ func (p *parquetWriter) Write(b *Block) error {
 		row := values[r*n : (r+1)*n]
 		for i, c := range p.columns {
 			leaf := p.leaf[i]
-			v, ok := parquetValue(c.Type, b.Cell(r, i))
+			v, ok := parquetValue(c, b.Cell(r, i))
+			if !ok && c.decimal() && len(b.Cell(r, i)) > 0 {
+				return bad(c.Name+" 的值超出声明的位数："+string(b.Cell(r, i)), "a value of "+c.Name+" has more digits than declared: "+string(b.Cell(r, i))).In("columns")
+			}
 			if ok {
 				row[leaf] = v.Level(0, 1, leaf)
 			} else {
@@ -418,11 +503,29 @@ func (p *parquetWriter) Write(b *Block) error {
 	return err
 }
 
-func parquetValue(typ byte, v []byte) (parquet.Value, bool) {
+func (c Column) decimal() bool {
+	return (c.Type == 'N' || c.Type == 'Y') && c.Scale > 0 && c.Scale <= maxScale
+}
+
+// scaled reads a decimal as a whole number of its smallest units, exactly.
+func scaled(v []byte, scale int) (int64, bool) {
+	whole, fraction, _ := strings.Cut(string(v), ".")
+	if len(fraction) > scale {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", scale-len(fraction)), 10, 64)
+	return n, err == nil
+}
+
+func parquetValue(c Column, v []byte) (parquet.Value, bool) {
 	if len(v) == 0 {
 		return parquet.Value{}, false
 	}
-	switch typ {
+	if c.decimal() {
+		n, ok := scaled(v, c.Scale)
+		return parquet.Int64Value(n), ok
+	}
+	switch c.Type {
 	case 'I':
 		n, err := strconv.ParseInt(string(v), 10, 64)
 		return parquet.Int64Value(n), err == nil

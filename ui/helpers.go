@@ -597,3 +597,18 @@ func optionGroups(options []Option) []optionGroup {
 	}
 	return out
 }
+
+// shownValues is how many values of a facet stand open: eight, all where few more
+// would fold away, and none folds away that is chosen.
+func shownValues(l List, f Facet) int {
+	shown := 8
+	for i, v := range f.Values {
+		if l.Has(f.Name, v.Value) {
+			shown = max(shown, i+1)
+		}
+	}
+	if len(f.Values) <= shown+2 {
+		return len(f.Values)
+	}
+	return shown
+}

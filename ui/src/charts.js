@@ -38,6 +38,23 @@ function merge(option, reduced) {
   };
 }
 
+// plane gives both axes of a plot of places one scale: a degree of longitude is as
+// long as one of latitude times the cosine of the latitude, so that directions and
+// distances within a city are right.
+function plane(option, el) {
+  const west = option.plane.west, east = option.plane.east, south = option.plane.south, north = option.plane.north;
+  const grid = { left: 70, right: 16, top: 12, bottom: 48 };
+  const shrink = Math.cos((((south + north) / 2) * Math.PI) / 180);
+  const width = Math.max(40, el.clientWidth - grid.left - grid.right);
+  const height = Math.max(40, el.clientHeight - grid.top - grid.bottom);
+  const unit = 1.06 * Math.max(((east - west) * shrink) / width, (north - south) / height, 1e-5); // degrees of latitude a pixel
+  const x = (unit * width) / shrink / 2;
+  const y = (unit * height) / 2;
+  const round = (n) => Math.round(n * 1e4) / 1e4;
+  const around = (axis, middle, half) => ({ ...axis, min: round(middle - half), max: round(middle + half), axisLabel: { ...axis.axisLabel, showMinLabel: false, showMaxLabel: false } });
+  return { grid, xAxis: around(option.xAxis, (west + east) / 2, x), yAxis: around({ ...option.yAxis, nameGap: 52 }, (south + north) / 2, y) };
+}
+
 async function one(el, reduced) {
   if (el.dataset.drawn) return;
   el.dataset.drawn = "1";
@@ -55,15 +72,20 @@ async function one(el, reduced) {
     if (option.geo) option.geo.map = el.dataset.map;
   }
   const chart = echarts.init(el, "gongshu");
-  chart.setOption(merge(option, reduced));
+  const fit = () => option.plane && chart.setOption(plane(option, el));
+  chart.setOption(merge(option.plane ? { ...option, ...plane(option, el) } : option, reduced));
   const links = el.dataset.links ? JSON.parse(el.dataset.links) : [];
   if (links.length) {
     chart.on("click", (p) => {
       if (links[p.dataIndex]) location.assign(links[p.dataIndex]);
     });
   }
-  new ResizeObserver(() => chart.resize()).observe(el);
-  addEventListener("beforeprint", () => chart.resize());
+  const resize = () => {
+    chart.resize();
+    fit();
+  };
+  new ResizeObserver(resize).observe(el);
+  addEventListener("beforeprint", resize);
 }
 
 export function draw(elements, reduced) {
