@@ -320,6 +320,8 @@ type Filter struct {
 	Body   string // a party
 	State  string
 	Text   string // in number, resource name or a party's name
+	Sort   string // "created", "number"; newest first when empty
+	Desc   bool
 	Offset int
 	Limit  int // 1 to 200; 50 when 0
 }

@@ -144,6 +144,8 @@ func byCase(ctx context.Context, q db.Querier, caseID string) ([]Agreement, erro
 	return many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a WHERE a.case_id=$1 ORDER BY a.version`, caseID)
 }
 
+var agreementOrder = map[string]string{"created": "a.created_at", "number": "a.number"}
+
 func list(ctx context.Context, q db.Querier, f Filter) ([]Agreement, int, error) {
 	var conds []string
 	var args []any
@@ -167,6 +169,6 @@ func list(ctx context.Context, q db.Querier, f Filter) ([]Agreement, int, error)
 		return nil, 0, err
 	}
 	limit, offset := mark(f.Limit), mark(f.Offset)
-	out, err := many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a`+where+` ORDER BY a.created_at DESC, a.id DESC LIMIT `+limit+` OFFSET `+offset, args...)
+	out, err := many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a`+where+` `+db.OrderBy(agreementOrder, f.Sort, f.Desc, "a.created_at DESC, a.id DESC")+` LIMIT `+limit+` OFFSET `+offset, args...)
 	return out, total, err
 }

@@ -22,7 +22,8 @@ type Filter struct {
 	Resource   string
 	District   string // division code
 	Text       string // in title, number or applicant's name
-	ByDue      bool   // nearest deadline first; newest first otherwise
+	Sort       string // "opened", "number", "title", or "due": open deadlines first; newest first when empty
+	Desc       bool
 	Offset     int
 	Limit      int // 1 to 200; 50 when 0
 }

@@ -429,6 +429,10 @@ func (w *where) sql() string {
 	return " WHERE " + strings.Join(w.text, " AND ")
 }
 
+// Open deadlines come before cases that have none or are over.
+var caseOrder = map[string]string{"opened": "c.opened_at", "number": "c.number", "title": "c.title",
+	"due": "CASE WHEN c.state = 'open' AND c.due_at > 0 THEN 0 ELSE 1 END, c.due_at"}
+
 func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Case, int, error) {
 	var w where
 	if f.Body != "" {
@@ -465,10 +469,7 @@ func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Ca
 	if err := q.QueryRow(ctx, `SELECT count(*) FROM casework_case c`+w.sql(), w.args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	order := ` ORDER BY c.opened_at DESC, c.id DESC`
-	if f.ByDue {
-		order = ` ORDER BY CASE WHEN c.state = 'open' AND c.due_at > 0 THEN 0 ELSE 1 END, c.due_at, c.opened_at DESC, c.id DESC`
-	}
+	order := db.OrderBy(caseOrder, f.Sort, f.Desc, "c.opened_at DESC, c.id DESC")
 	args := append(w.args, f.Limit, f.Offset)
 	rows, err := q.Query(ctx, `SELECT `+caseColumns+` FROM casework_case c`+w.sql()+order+
 		fmt.Sprintf(` LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"gongshu/audit"
+	"gongshu/catalog"
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
@@ -53,7 +53,7 @@ type auditView struct {
 	size   int64
 	head   audit.Checkpoint // zero before the first
 	state  audit.State
-	known  []string // actions that policies know, for suggestions
+	known  []string // actions to filter by
 }
 
 // auditFilter reads the search of an address. Days are civil days of China, both
@@ -95,8 +95,8 @@ func noteFilter(ctx context.Context, list ui.List) {
 func (c *Console) auditSearch(w http.ResponseWriter, r *http.Request) {
 	a := actor(r)
 	list := ui.ParseList(r, ui.ListSpec{Filters: auditFilters, Per: 50})
-	if r.URL.Query().Get("format") == "csv" {
-		c.auditCSV(w, r, a, list)
+	if wantsSheet(r) {
+		c.auditSheet(w, r, a, list)
 		return
 	}
 	v := auditView{list: list, state: c.Audit.State()}
@@ -125,11 +125,16 @@ func (c *Console) auditSearch(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	if c.Door != nil {
-		for _, action := range c.Door.Policies().Actions() {
-			v.known = append(v.known, string(action))
-		}
-		slices.Sort(v.known)
+	for _, action := range c.Door.Policies().Actions() {
+		v.known = append(v.known, string(action))
+	}
+	// The data service has no policies: a grant is its permission.
+	for _, m := range catalog.Modes {
+		v.known = append(v.known, "gateway."+string(m))
+	}
+	// An action that somebody has followed to the log is kept in the choice.
+	if one := v.list.Get("action"); one != "" && !slices.Contains(v.known, one) {
+		v.known = append(v.known, one)
 	}
 	ui.Render(w, r, auditPage(v))
 }
@@ -163,11 +168,11 @@ func (c *Console) auditHead(ctx context.Context) (int64, audit.Checkpoint, error
 	return size, head, nil
 }
 
-// maxCSV bounds the entries of a search that go into one table for reading; for
+// auditSheetRows bounds the entries of a search that go into one table for reading; for
 // proof there is the export.
-const maxCSV = 20000
+const auditSheetRows = 20000
 
-func (c *Console) auditCSV(w http.ResponseWriter, r *http.Request, a identity.Actor, list ui.List) {
+func (c *Console) auditSheet(w http.ResponseWriter, r *http.Request, a identity.Actor, list ui.List) {
 	f, err := auditFilter(list)
 	var records []audit.Record
 	if err == nil {
@@ -175,8 +180,8 @@ func (c *Console) auditCSV(w http.ResponseWriter, r *http.Request, a identity.Ac
 		target.Medium = "file"
 		err = c.Door.Read(r.Context(), a, "audit.log.search", target, func(ctx context.Context) error {
 			noteFilter(ctx, list)
-			for before := int64(0); len(records) < maxCSV; {
-				page, err := c.Audit.Search(ctx, f, before, maxCSV-len(records))
+			for before := int64(0); len(records) < auditSheetRows; {
+				page, err := c.Audit.Search(ctx, f, before, auditSheetRows-len(records))
 				if err != nil {
 					return err
 				}
@@ -193,25 +198,21 @@ func (c *Console) auditCSV(w http.ResponseWriter, r *http.Request, a identity.Ac
 		web.Fail(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="audit-search.csv"`)
-	_, _ = w.Write([]byte("\ufeff")) // so that spreadsheets read it as UTF-8
-	out := csv.NewWriter(w)
-	_ = out.Write([]string{"seq", "at", "actor", "actor_name", "post", "body", "body_name", "addr", "action", "target_kind", "target", "target_name",
-		"resource", "case", "grant", "purpose", "approver", "medium", "outcome", "code", "leaf"})
-	for _, rec := range records {
-		e := rec.Entry
-		row := []string{strconv.FormatInt(rec.Seq, 10), e.At.Format(time.RFC3339Nano), e.Actor, e.ActorName, e.Post, e.Body, e.BodyName, e.Addr, e.Action,
-			e.TargetKind, e.Target, e.TargetName, e.Resource, e.Case, e.Grant, e.Purpose, e.Approver, e.Medium, e.Outcome, e.Code, rec.Leaf.String()}
-		for i, cell := range row {
-			// A cell that a spreadsheet would run as a formula stays text.
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
+	ctx := r.Context()
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "audit.title"),
+		columns: sheetColumns(ctx, "#audit.seq", "audit.at", "audit.person", "audit.post", "audit.body", "audit.addr", "audit.action", "audit.action_code", "audit.target", "audit.resource", "audit.case", "audit.grant",
+			"audit.purpose", "audit.approver", "audit.medium", "audit.outcome", "audit.code", "audit.leaf"),
+		rows: rowsOf(records, func(rec audit.Record) []string {
+			e := rec.Entry
+			who, _ := whoOf(ctx, e)
+			what, _ := whatOf(ctx, e)
+			post := ""
+			if e.Post != "" {
+				post = identity.Post(e.Post).Text().In(web.Lang(ctx))
 			}
-		}
-		_ = out.Write(row)
-	}
-	out.Flush()
+			return []string{strconv.FormatInt(rec.Seq, 10), ui.Seconds(e.At), who, post, e.BodyName, e.Addr, known(ctx, "action.", e.Action), e.Action, what, e.Resource, e.Case, e.Grant,
+				e.Purpose, e.Approver, mediumOf(ctx, e.Medium), outcomeBadge(ctx, rec).Text, e.Code, rec.Leaf.String()}
+		})})
 }
 
 // entryView is one entry with its proof.
@@ -399,15 +400,20 @@ func exportSpan(from, to string) (audit.ExportRange, error) {
 	return span, nil
 }
 
+// jobsShown is how many jobs the list goes back; the counts above it are of all.
+const jobsShown = 2000
+
 type jobsView struct {
 	list   ui.List
 	jobs   []jobs.Job
+	total  int
+	kinds  []string
 	counts map[string]int
 }
 
 func (c *Console) jobsList(w http.ResponseWriter, r *http.Request) {
 	a := actor(r)
-	v := jobsView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"state", "kind"}})}
+	v := jobsView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"created", "kind", "attempts"}, Default: "-created", Filters: []string{"state", "kind"}})}
 	state := v.list.Get("state")
 	if !v.list.Filtered() {
 		state = jobs.Dead
@@ -416,13 +422,27 @@ func (c *Console) jobsList(w http.ResponseWriter, r *http.Request) {
 		if v.counts, err = c.Jobs.Counts(ctx); err != nil {
 			return err
 		}
-		v.jobs, err = c.Jobs.List(ctx, state, v.list.Get("kind"), 200)
+		if v.kinds, err = c.Jobs.Kinds(ctx); err != nil {
+			return err
+		}
+		v.jobs, err = c.Jobs.List(ctx, state, v.list.Get("kind"), jobsShown)
 		return err
 	})
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
+	v.jobs = ui.Sorted(v.list, v.jobs, map[string]func(x, y jobs.Job) int{
+		"created": func(x, y jobs.Job) int { return x.Created.Compare(y.Created) }, "kind": ui.By(func(j jobs.Job) string { return j.Kind }), "attempts": ui.By(func(j jobs.Job) int { return j.Attempts })})
+	if wantsSheet(r) {
+		ctx := r.Context()
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "jobs.title"), columns: sheetColumns(ctx, "jobs.kind", "jobs.state", "#jobs.attempts", "jobs.created", "jobs.ended", "jobs.error"),
+			rows: rowsOf(v.jobs, func(j jobs.Job) []string {
+				return []string{jobWords(ctx, j.Kind), ui.StateWords(ctx, "job", j.State), strconv.Itoa(j.Attempts), ui.DateTime(j.Created), ui.DateTime(j.Ended), j.Error}
+			})})
+		return
+	}
+	v.total, v.jobs = len(v.jobs), ui.PageOf(v.list, v.jobs)
 	ui.Render(w, r, jobsPage(v, state))
 }
 

@@ -88,8 +88,8 @@ func auditPage(v auditView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{
-					Caption: ui.T(ctx, "audit.title"), List: &v.list, Filters: auditFields(ctx),
-					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: v.list.With("format", "csv", "before", "")}},
+					Caption: ui.T(ctx, "audit.title"), List: &v.list, Filters: auditFields(ctx, v.known),
+					Exports: v.list.Exports(ctx, "before"),
 					Columns: []ui.Column{
 						{Title: ui.T(ctx, "audit.seq"), Main: true, Fit: true}, {Title: ui.T(ctx, "audit.at"), Fit: true}, {Title: ui.T(ctx, "audit.person")},
 						{Title: ui.T(ctx, "audit.action")}, {Title: ui.T(ctx, "audit.target")}, {Title: ui.T(ctx, "audit.outcome"), Fit: true},
@@ -1300,10 +1300,10 @@ func jobsPage(v jobsView, state string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "jobs.title"), List: &v.list,
-					Filters: []ui.Filter{{Name: "state", Label: ui.T(ctx, "jobs.state"), Options: jobStates(ctx)}, {Name: "kind", Label: ui.T(ctx, "jobs.kind")}},
-					Columns: []ui.Column{{Title: ui.T(ctx, "jobs.kind"), Main: true}, {Title: ui.T(ctx, "jobs.state"), Fit: true}, {Title: ui.T(ctx, "jobs.attempts"), Align: ui.End, Fit: true},
-						{Title: ui.T(ctx, "jobs.created"), Fit: true}, {Title: ui.T(ctx, "jobs.ended"), Fit: true}, {Title: ui.T(ctx, "jobs.error")}, {Fit: true}},
+				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "jobs.title"), List: &v.list, Total: v.total, Exports: v.list.Exports(ctx),
+					Filters: []ui.Filter{{Name: "state", Label: ui.T(ctx, "jobs.state"), Options: jobStates(ctx)}, {Name: "kind", Label: ui.T(ctx, "jobs.kind"), Options: jobKinds(ctx, v.kinds)}},
+					Columns: []ui.Column{{Key: "kind", Title: ui.T(ctx, "jobs.kind"), Main: true, Sort: true}, {Title: ui.T(ctx, "jobs.state"), Fit: true}, {Key: "attempts", Title: ui.T(ctx, "jobs.attempts"), Align: ui.End, Fit: true, Sort: true},
+						{Key: "created", Title: ui.T(ctx, "jobs.created"), Fit: true, Sort: true}, {Title: ui.T(ctx, "jobs.ended"), Fit: true}, {Title: ui.T(ctx, "jobs.error")}, {Fit: true}},
 					Rows:  jobRows(ctx, v.jobs),
 					Empty: ui.EmptyInfo{Icon: "circle-check", Title: ui.T(ctx, "jobs.empty"), Text: ui.T(ctx, "jobs.empty_text")}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {

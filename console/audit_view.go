@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func whoOf(ctx context.Context, e audit.Entry) (name, sub string) {
 		case string(identity.Anonymous):
 			name = ui.T(ctx, "audit.visitor")
 		case string(identity.Program):
-			name = ui.T(ctx, "audit.program", "Name", e.Actor)
+			name = known(ctx, "program.", e.Actor)
 		default:
 			name = shortID(e.Actor)
 		}
@@ -88,13 +89,13 @@ func shortID(id string) string {
 	return id
 }
 
-func whatOf(e audit.Entry) (name, sub string) {
+func whatOf(ctx context.Context, e audit.Entry) (name, sub string) {
 	name = e.TargetName
 	if name == "" {
 		name = shortID(e.Target)
 	}
 	if name == "" {
-		name = e.TargetKind
+		name = known(ctx, "target.", e.TargetKind)
 	}
 	var parts []string
 	for _, v := range []string{e.Resource, e.Case} {
@@ -118,26 +119,55 @@ func auditRows(ctx context.Context, list ui.List, records []audit.Record) []ui.R
 			at = ui.Seconds(e.At)
 		}
 		who, whoSub := whoOf(ctx, e)
-		what, whatSub := whatOf(e)
+		what, whatSub := whatOf(ctx, e)
 		person := ui.Sub(who, whoSub)
 		if e.Actor != "" {
 			person = ui.Anchor(who, list.With("person", e.Actor, "before", ""), whoSub)
 		}
 		row.Cells = []templ.Component{
-			ui.Anchor(ui.Num(rec.Seq), entryHref(rec.Seq), ""), ui.Text(at), person, ui.Mono(e.Action), ui.Sub(what, whatSub), ui.Badge(outcomeBadge(ctx, rec)),
+			ui.Anchor(ui.Num(rec.Seq), entryHref(rec.Seq), ""), ui.Text(at), person, actionCell(ctx, e.Action), ui.Sub(what, whatSub), ui.Badge(outcomeBadge(ctx, rec)),
 		}
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-func auditFields(ctx context.Context) []ui.Filter {
+// known puts a code of the log into words; what has none stands as it is.
+func known(ctx context.Context, kind, code string) string {
+	if ui.HasWords(kind + code) {
+		return ui.T(ctx, kind+code)
+	}
+	return code
+}
+
+// jobWords names a kind of background job.
+func jobWords(ctx context.Context, kind string) string { return known(ctx, "job.", kind) }
+
+// actionCell says what was done, with the code that policies and exports use.
+func actionCell(ctx context.Context, action string) templ.Component {
+	if words := known(ctx, "action.", action); words != action {
+		return ui.Sub(words, action)
+	}
+	return ui.Mono(action)
+}
+
+// actionOptions are the actions to filter by, in the order of their words.
+func actionOptions(ctx context.Context, actions []string) []ui.Option {
+	var out []ui.Option
+	for _, a := range actions {
+		out = append(out, ui.Option{Value: a, Label: known(ctx, "action.", a)})
+	}
+	slices.SortFunc(out, func(x, y ui.Option) int { return strings.Compare(x.Label, y.Label) })
+	return out
+}
+
+func auditFields(ctx context.Context, actions []string) []ui.Filter {
 	return []ui.Filter{
 		{Name: "from", Label: ui.T(ctx, "audit.from"), Kind: "date"},
 		{Name: "to", Label: ui.T(ctx, "audit.to"), Kind: "date"},
 		{Name: "person", Label: ui.T(ctx, "audit.person")},
 		{Name: "body", Label: ui.T(ctx, "audit.body")},
-		{Name: "action", Label: ui.T(ctx, "audit.action")},
+		{Name: "action", Label: ui.T(ctx, "audit.action"), Options: actionOptions(ctx, actions)},
 		{Name: "resource", Label: ui.T(ctx, "audit.resource")},
 		{Name: "case", Label: ui.T(ctx, "audit.case")},
 		{Name: "outcome", Label: ui.T(ctx, "audit.outcome"), Options: []ui.Option{
@@ -170,8 +200,8 @@ func entryTerms(ctx context.Context, rec audit.Record) []ui.Term {
 	add("body", e.BodyName)
 	add("addr", e.Addr)
 	add("client", e.Client)
-	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.action"), Value: ui.Mono(e.Action)})
-	what, _ := whatOf(e)
+	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.action"), Value: actionCell(ctx, e.Action)})
+	what, _ := whatOf(ctx, e)
 	add("target", what)
 	link("resource", e.Resource, "resource", e.Resource)
 	link("case", e.Case, "case", e.Case)
@@ -182,7 +212,7 @@ func entryTerms(ctx context.Context, rec audit.Record) []ui.Term {
 	terms = append(terms, ui.Term{Label: ui.T(ctx, "audit.outcome"), Value: ui.Badge(outcomeBadge(ctx, rec))})
 	add("code", e.Code)
 	for _, n := range e.Notes {
-		terms = append(terms, ui.Term{Label: n.Key, Value: ui.Text(e.Note(n.Key))})
+		terms = append(terms, ui.Term{Label: known(ctx, "note.", n.Key), Value: ui.Text(e.Note(n.Key))})
 	}
 	return terms
 }
@@ -258,7 +288,7 @@ func jobRows(ctx context.Context, list []jobs.Job) []ui.Row {
 		}
 		message, _, _ := strings.Cut(j.Error, "\n")
 		rows = append(rows, ui.Row{Cells: []templ.Component{
-			ui.Sub(j.Kind, j.Key), ui.State("job", j.State), ui.Text(ui.Num(int64(j.Attempts))), ui.Text(ui.DateTime(j.Created)), ui.Text(ui.DateTime(end)), ui.Text(message), cell,
+			ui.Sub(jobWords(ctx, j.Kind), j.Key), ui.State("job", j.State), ui.Text(ui.Num(int64(j.Attempts))), ui.Text(ui.DateTime(j.Created)), ui.Text(ui.DateTime(end)), ui.Text(message), cell,
 		}})
 	}
 	return rows
@@ -300,4 +330,12 @@ func mediumOf(ctx context.Context, code string) string {
 		return ui.T(ctx, key)
 	}
 	return code
+}
+
+func jobKinds(ctx context.Context, kinds []string) []ui.Option {
+	var options []ui.Option
+	for _, k := range kinds {
+		options = append(options, ui.Option{Value: k, Label: jobWords(ctx, k)})
+	}
+	return options
 }

@@ -27,16 +27,11 @@ func (c *Console) routesBodies(mux *http.ServeMux) {
 	mux.HandleFunc("POST /console/filings/{id}/receive", c.receiveFiling)
 }
 
-// bodyGroup is a level or a division with its bodies, as the tree shows it.
-type bodyGroup struct {
-	title, code string
-	level       string
-	bodies      []org.FilingState
-}
-
 type bodiesView struct {
 	list      ui.List
-	groups    []bodyGroup
+	bodies    []org.FilingState // of the page
+	places    map[string]string // names of the divisions by code
+	districts []ui.Option       // divisions to filter by
 	total     int
 	spaces    []org.Space
 	missing   int // active bodies without a filing that stands
@@ -57,7 +52,7 @@ func (c *Console) showBodies(w http.ResponseWriter, r *http.Request, status int,
 		web.Fail(w, r, err)
 		return
 	}
-	v.list = ui.ParseList(r, ui.ListSpec{Filters: []string{"role", "filing", "state"}})
+	v.list = ui.ParseList(r, ui.ListSpec{Sorts: []string{"level", "name", "role", "filed"}, Filters: []string{"role", "filing", "state", "district"}, Per: 50})
 	state := org.Active
 	if v.list.Get("state") == org.Closed {
 		state = org.Closed
@@ -83,6 +78,7 @@ func (c *Console) showBodies(w http.ResponseWriter, r *http.Request, status int,
 		web.Fail(w, r, err)
 		return
 	}
+	v.places = map[string]string{}
 	names := map[string]string{}
 	for _, s := range v.spaces {
 		names[s.District] = s.Name
@@ -95,17 +91,36 @@ func (c *Console) showBodies(w http.ResponseWriter, r *http.Request, status int,
 		if v.list.Get("filing") == "missing" && (!has || s.Latest != nil && len(s.Stale) == 0) {
 			continue
 		}
-		v.total++
-		if n := len(v.groups); n == 0 || v.groups[n-1].code != b.District || v.groups[n-1].level != b.Level {
+		if v.places[b.District] == "" {
 			title := names[b.District]
 			if title == "" {
 				title = ui.T(ctx, "org.level_"+b.Level)
 			}
-			v.groups = append(v.groups, bodyGroup{title: title, code: b.District, level: b.Level})
+			v.places[b.District] = title
+			v.districts = append(v.districts, ui.Option{Value: b.District, Label: title + " " + b.District})
 		}
-		g := &v.groups[len(v.groups)-1]
-		g.bodies = append(g.bodies, s)
+		if d := v.list.Get("district"); d != "" && d != b.District {
+			continue
+		}
+		v.bodies = append(v.bodies, s)
 	}
+	filed := func(x org.FilingState) int64 {
+		if x.Latest == nil {
+			return 0
+		}
+		return x.Latest.FiledAt.Unix()
+	}
+	// Unsorted they stand by level and division, as the store gives them.
+	v.bodies = ui.Sorted(v.list, v.bodies, map[string]func(x, y org.FilingState) int{
+		"name": ui.By(func(x org.FilingState) string { return x.Body.Name }), "role": ui.By(func(x org.FilingState) string { return string(x.Body.Role) }), "filed": ui.By(filed)})
+	if status == http.StatusOK && wantsSheet(r) {
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "org.bodies"), columns: sheetColumns(ctx, "org.name", "org.division", "org.kind", "org.role", "org.uscc", "org.filing", "org.state"),
+			rows: rowsOf(v.bodies, func(x org.FilingState) []string {
+				return []string{x.Body.Name, v.places[x.Body.District], org.KindText(x.Body.Kind).In(web.Lang(ctx)), x.Body.Role.Text().In(web.Lang(ctx)), x.Body.USCC, filingBadge(ctx, x).Text, ui.StateWords(ctx, "", string(x.Body.State))}
+			})})
+		return
+	}
+	v.total, v.bodies = len(v.bodies), ui.PageOf(v.list, v.bodies)
 	v.mayCreate = c.may(r, "org.body.create", ownTarget(a))
 	v.maySpace = c.may(r, "org.space.open", ownTarget(a))
 	ui.RenderStatus(w, r, status, bodiesPage(v))

@@ -38,8 +38,13 @@ var casePages = map[string]func(casework.Case) string{
 
 func (c *Console) casesPage(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
-	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"opened", "due"}, Default: "-opened", Filters: []string{"state", "outcome"}})
-	found, total, err := c.Cases.Cases(ctx, a, casework.Filter{State: list.Get("state"), Outcome: list.Get("outcome"), Text: list.Q, ByDue: list.Sort == "due", Offset: list.Offset(), Limit: list.Per})
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"opened", "due", "title"}, Default: "-opened", Filters: []string{"state", "outcome"}})
+	f := casework.Filter{State: list.Get("state"), Outcome: list.Get("outcome"), Text: list.Q, Sort: list.Sort, Desc: list.Desc, Offset: list.Offset(), Limit: list.Per}
+	if wantsSheet(r) {
+		c.casesSheet(w, r, f)
+		return
+	}
+	found, total, err := c.Cases.Cases(ctx, a, f)
 	if err != nil {
 		web.Fail(w, r, err)
 		return
@@ -49,36 +54,26 @@ func (c *Console) casesPage(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	if r.URL.Query().Get("format") == "csv" {
-		c.casesCSV(w, r, list)
-		return
-	}
 	ui.Render(w, r, casesPage(list, c.caseRows(ctx, cal, found), total))
 }
 
-func (c *Console) casesCSV(w http.ResponseWriter, r *http.Request, list ui.List) {
+func (c *Console) casesSheet(w http.ResponseWriter, r *http.Request, f casework.Filter) {
 	ctx := r.Context()
-	f := casework.Filter{State: list.Get("state"), Outcome: list.Get("outcome"), Text: list.Q, ByDue: list.Sort == "due", Limit: 200}
-	rows := [][]string{{ui.T(ctx, "sharing.number"), ui.T(ctx, "case.case"), ui.T(ctx, "case.step"), ui.T(ctx, "sharing.state"), ui.T(ctx, "case.opened"), ui.T(ctx, "case.clock_due")}}
-	for {
-		page, total, err := c.Cases.Cases(ctx, actor(r), f)
-		if err != nil {
-			web.Fail(w, r, err)
-			return
-		}
-		for _, cs := range page {
-			step := ""
-			if cs.State != casework.StateClosed {
-				step = stepName(ctx, cs, cs.Step)
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "case.title"),
+		columns: sheetColumns(ctx, "sharing.number", "case.case", "case.step", "sharing.state", "case.opened", "case.clock_due"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 200
+			page, _, err := c.Cases.Cases(ctx, actor(r), f)
+			var rows [][]string
+			for _, cs := range page {
+				step := ""
+				if cs.State != casework.StateClosed {
+					step = stepName(ctx, cs, cs.Step)
+				}
+				rows = append(rows, []string{cs.Number, cs.Title, step, ui.StateWords(ctx, "case", caseState(cs)), cs.ReceivedOn.String(), cs.DueOn})
 			}
-			rows = append(rows, []string{cs.Number, cs.Title, step, ui.StateWords(ctx, "case", caseState(cs)), cs.ReceivedOn.String(), cs.DueOn})
-		}
-		f.Offset += len(page)
-		if len(page) == 0 || f.Offset >= total || f.Offset >= 50000 {
-			break
-		}
-	}
-	sendCSV(w, "cases.csv", rows)
+			return rows, err
+		}})
 }
 
 func (c *Console) caseRows(ctx context.Context, cal *workday.Calendar, list []casework.Case) []ui.Row {

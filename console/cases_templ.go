@@ -69,8 +69,8 @@ func casesPage(list ui.List, rows []ui.Row, total int) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "case.title"), List: &list, Total: total, Search: ui.T(ctx, "case.search"), Filters: caseFilters(ctx),
-					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: list.With("format", "csv")}},
-					Columns: []ui.Column{{Title: ui.T(ctx, "case.case"), Main: true}, {Title: ui.T(ctx, "case.step")}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Key: "due", Title: ui.T(ctx, "case.due"), Sort: true}, {Key: "opened", Title: ui.T(ctx, "case.opened"), Sort: true, Fit: true}},
+					Exports: list.Exports(ctx),
+					Columns: []ui.Column{{Key: "title", Title: ui.T(ctx, "case.case"), Main: true, Sort: true}, {Title: ui.T(ctx, "case.step")}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Key: "due", Title: ui.T(ctx, "case.due"), Sort: true}, {Key: "opened", Title: ui.T(ctx, "case.opened"), Sort: true, Fit: true}},
 					Rows:    rows,
 					Empty:   ui.EmptyInfo{Icon: "inbox", Title: ui.T(ctx, "case.empty"), Text: ui.T(ctx, "case.empty_text"), Action: ui.Action{Label: ui.T(ctx, "sharing.requests"), Href: "/console/requests"}}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {

@@ -35,7 +35,7 @@ func (c *Console) ownInstruments() []string {
 }
 
 func (c *Console) clausesPage(w http.ResponseWriter, r *http.Request) {
-	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"order"}, Filters: []string{"instrument", "kind", "tests"}, Per: 50})
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"order", "kind", "tests"}, Filters: []string{"instrument", "kind", "tests"}, Per: 50})
 	found := clause.Search(list.Q, list.Get("instrument"), clause.Kind(list.Get("kind")))
 	switch list.Get("tests") {
 	case "yes":
@@ -49,9 +49,17 @@ func (c *Console) clausesPage(w http.ResponseWriter, r *http.Request) {
 			return boolOrder(slices.Contains(own, a.Instrument), slices.Contains(own, b.Instrument))
 		})
 	}
-	total := len(found)
-	from := min(list.Offset(), total)
-	ui.Render(w, r, clausesPage(list, found[from:min(from+list.Per, total)], total))
+	found = ui.Sorted(list, found, map[string]func(a, b clause.Clause) int{
+		"kind": ui.By(func(c clause.Clause) string { return string(c.Kind) }), "tests": ui.By(func(c clause.Clause) int { return len(clause.Tests(c.ID)) })})
+	if wantsSheet(r) {
+		ctx := r.Context()
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "clause.title"), columns: sheetColumns(ctx, "clause.id", "clause.article", "clause.kind", "clause.words", "clause.must", "#clause.tests"),
+			rows: rowsOf(found, func(cl clause.Clause) []string {
+				return []string{cl.ID, ui.Pick(ctx, cl.CitationZH(), cl.CitationEN()), ui.T(ctx, "clause.kind_"+string(cl.Kind)), cl.Text, cl.Must, strconv.Itoa(len(clause.Tests(cl.ID)))}
+			})})
+		return
+	}
+	ui.Render(w, r, clausesPage(list, ui.PageOf(list, found), len(found)))
 }
 
 // boolOrder sorts true before false.

@@ -48,16 +48,24 @@ func (c *Console) clients(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := clientsView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"state"}, Per: 50}), mayCreate: c.may(r, "identity.client.create", ownTarget(a))}
+	v := clientsView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"name", "body"}, Filters: []string{"state", "way"}, Per: 50}), mayCreate: c.may(r, "identity.client.create", ownTarget(a))}
 	for _, client := range all {
 		text := strings.ToLower(client.Name + " " + client.System + " " + client.BodyName)
-		if strings.Contains(text, strings.ToLower(v.list.Q)) && (v.list.Get("state") == "" || v.list.Get("state") == client.State) {
+		if strings.Contains(text, strings.ToLower(v.list.Q)) && (v.list.Get("state") == "" || v.list.Get("state") == client.State) &&
+			(v.list.Get("way") == "" || (v.list.Get("way") == "signed") == client.Signed) {
 			v.clients = append(v.clients, client)
 		}
 	}
-	v.total = len(v.clients)
-	from := min(v.list.Offset(), v.total)
-	v.clients = v.clients[from:min(from+v.list.Per, v.total)]
+	v.clients = ui.Sorted(v.list, v.clients, map[string]func(x, y identity.APIClient) int{
+		"name": ui.By(func(x identity.APIClient) string { return x.Name }), "body": ui.By(func(x identity.APIClient) string { return x.BodyName })})
+	if wantsSheet(r) {
+		c.sendSheet(w, r, sheet{name: ui.T(r.Context(), "clients.clients"), columns: sheetColumns(r.Context(), "clients.name", "clients.system", "clients.body", "clients.way", "clients.from", "clients.state"),
+			rows: rowsOf(v.clients, func(x identity.APIClient) []string {
+				return []string{x.Name, x.System, x.BodyName, wayBadge(r.Context(), x).Text, fromWords(r.Context(), x), ui.StateWords(r.Context(), "", x.State)}
+			})})
+		return
+	}
+	v.total, v.clients = len(v.clients), ui.PageOf(v.list, v.clients)
 	ui.Render(w, r, clientsPage(v))
 }
 

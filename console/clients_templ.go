@@ -69,8 +69,10 @@ func clientsPage(v clientsView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "clients.clients"), List: &v.list, Total: v.total, Search: ui.T(ctx, "clients.search"),
-					Filters: []ui.Filter{{Name: "state", Label: ui.T(ctx, "clients.state"), Options: []ui.Option{{Value: identity.Active, Label: ui.T(ctx, "state.active")}, {Value: identity.Disabled, Label: ui.T(ctx, "state.disabled")}}}},
-					Columns: []ui.Column{{Title: ui.T(ctx, "clients.name"), Main: true}, {Title: ui.T(ctx, "clients.body")}, {Title: ui.T(ctx, "clients.way")}, {Title: ui.T(ctx, "clients.from")}, {Title: ui.T(ctx, "clients.state"), Fit: true}},
+					Filters: []ui.Filter{{Name: "state", Label: ui.T(ctx, "clients.state"), Options: []ui.Option{{Value: identity.Active, Label: ui.T(ctx, "state.active")}, {Value: identity.Disabled, Label: ui.T(ctx, "state.disabled")}}},
+						{Name: "way", Label: ui.T(ctx, "clients.way"), Options: []ui.Option{{Value: "bearer", Label: ui.T(ctx, "clients.bearer")}, {Value: "signed", Label: ui.T(ctx, "clients.signed")}}}},
+					Exports: v.list.Exports(ctx),
+					Columns: []ui.Column{{Key: "name", Title: ui.T(ctx, "clients.name"), Main: true, Sort: true}, {Key: "body", Title: ui.T(ctx, "clients.body"), Sort: true}, {Title: ui.T(ctx, "clients.way")}, {Title: ui.T(ctx, "clients.from")}, {Title: ui.T(ctx, "clients.state"), Fit: true}},
 					Rows:    clientRows(ctx, v.clients),
 					Empty:   ui.EmptyInfo{Icon: "api", Title: ui.T(ctx, "clients.none"), Text: ui.T(ctx, "clients.none_text")}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
@@ -365,7 +367,7 @@ func clientPage(v clientView) templ.Component {
 					var templ_7745c5c3_Var12 string
 					templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "clients.done_"+v.notice))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 106, Col: 41}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 108, Col: 41}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 					if templ_7745c5c3_Err != nil {
@@ -419,7 +421,7 @@ func clientPage(v clientView) templ.Component {
 					var templ_7745c5c3_Var14 string
 					templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "clients.issued_use"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 122, Col: 40}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 124, Col: 40}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 					if templ_7745c5c3_Err != nil {
@@ -633,7 +635,7 @@ func clientAside(v clientView) templ.Component {
 			var templ_7745c5c3_Var22 templ.SafeURL
 			templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL("/console/clients/" + v.client.ID + "/state"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 162, Col: 90}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 164, Col: 90}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 			if templ_7745c5c3_Err != nil {
@@ -654,7 +656,7 @@ func clientAside(v clientView) templ.Component {
 			var templ_7745c5c3_Var23 string
 			templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "clients.enable"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 164, Col: 66}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 166, Col: 66}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 			if templ_7745c5c3_Err != nil {
@@ -698,7 +700,7 @@ func clientAddresses(c identity.APIClient) templ.Component {
 			var templ_7745c5c3_Var25 string
 			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "clients.anywhere"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 171, Col: 56}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 173, Col: 56}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 			if templ_7745c5c3_Err != nil {
@@ -721,7 +723,7 @@ func clientAddresses(c identity.APIClient) templ.Component {
 				var templ_7745c5c3_Var26 string
 				templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(p.String())
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 175, Col: 38}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/clients.templ`, Line: 177, Col: 38}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 				if templ_7745c5c3_Err != nil {

@@ -29,55 +29,48 @@ func (c *Console) routesGrants(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/agreements/{number}", c.agreementPage)
 }
 
-const grantsPer = 50
-
 func (c *Console) grantsPage(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
-	list := ui.ParseList(r, ui.ListSpec{Filters: []string{"state", "mode", "resource", "side"}, Per: grantsPer})
-	f := gateway.Filter{State: gateway.State(list.Get("state")), Mode: gateway.Mode(list.Get("mode")), Resource: catalog.ParseCode(list.Get("resource")), After: r.URL.Query().Get("after"), Limit: list.Per}
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"created", "expires", "name"}, Default: "-created", Filters: []string{"state", "mode", "resource", "side"}})
+	f := gateway.Filter{State: gateway.State(list.Get("state")), Mode: gateway.Mode(list.Get("mode")), Resource: catalog.ParseCode(list.Get("resource")), Text: list.Q,
+		Sort: list.Sort, Desc: list.Desc, Offset: list.Offset(), Limit: list.Per}
 	switch list.Get("side") {
 	case "consumer":
 		f.Client = a.Body
 	case "provider":
 		f.Provider = a.Body
 	}
-	if r.URL.Query().Get("format") == "csv" {
-		c.grantsCSV(w, r, f)
+	if wantsSheet(r) {
+		c.grantsSheet(w, r, f)
 		return
 	}
 	grants, err := c.Sharing.Grants(ctx, a, f)
+	total := 0
+	if err == nil {
+		total, err = c.Sharing.CountGrants(ctx, a, f)
+	}
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
-	next := ""
-	if len(grants) == list.Per {
-		next = list.With("after", grants[len(grants)-1].ID)
-	}
-	ui.Render(w, r, grantsPage(list, c.grantRows(ctx, grants), next))
+	ui.Render(w, r, grantsPage(list, c.grantRows(ctx, grants), total))
 }
 
-func (c *Console) grantsCSV(w http.ResponseWriter, r *http.Request, f gateway.Filter) {
+func (c *Console) grantsSheet(w http.ResponseWriter, r *http.Request, f gateway.Filter) {
 	ctx := r.Context()
-	f.After, f.Limit = "", 500
-	rows := [][]string{{ui.T(ctx, "sharing.number"), ui.T(ctx, "sharing.resource"), ui.T(ctx, "sharing.code"), ui.T(ctx, "sharing.consumer"), ui.T(ctx, "sharing.provider"), ui.T(ctx, "sharing.mode"), ui.T(ctx, "sharing.purpose"), ui.T(ctx, "sharing.approver"), ui.T(ctx, "sharing.state"), ui.T(ctx, "sharing.end_date")}}
-	for len(rows) <= 50000 {
-		page, err := c.Sharing.Grants(ctx, actor(r), f)
-		if err != nil {
-			web.Fail(w, r, err)
-			return
-		}
-		for i := range page {
-			g := &page[i]
-			rows = append(rows, []string{g.CaseNo, g.ResourceName, g.Resource, c.bodyName(ctx, g.Client), g.ProviderName, wordsOf(ctx, profile.ModeTerm(string(g.Mode))),
-				strings.Join(g.Purposes, ui.T(ctx, "sharing.comma")), g.Approver, ui.StateWords(ctx, "grant", string(g.State(c.Now()))), lastDay(ctx, g.Expires)})
-		}
-		if len(page) < f.Limit {
-			break
-		}
-		f.After = page[len(page)-1].ID
-	}
-	sendCSV(w, "grants.csv", rows)
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "sharing.grants"),
+		columns: sheetColumns(ctx, "sharing.number", "sharing.resource", "sharing.code", "sharing.consumer", "sharing.provider", "sharing.mode", "sharing.purpose", "sharing.approver", "sharing.state", "sharing.end_date"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 500
+			page, err := c.Sharing.Grants(ctx, actor(r), f)
+			var rows [][]string
+			for i := range page {
+				g := &page[i]
+				rows = append(rows, []string{g.CaseNo, g.ResourceName, g.Resource, c.bodyName(ctx, g.Client), g.ProviderName, wordsOf(ctx, profile.ModeTerm(string(g.Mode))),
+					strings.Join(g.Purposes, ui.T(ctx, "sharing.comma")), g.Approver, ui.StateWords(ctx, "grant", string(g.State(c.Now()))), lastDay(ctx, g.Expires)})
+			}
+			return rows, err
+		}})
 }
 
 func grantFilters(ctx context.Context) []ui.Filter {
@@ -257,13 +250,33 @@ func grantActions(ctx context.Context, v grantView) []ui.Action {
 
 func (c *Console) agreementsPage(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
-	list := ui.ParseList(r, ui.ListSpec{Filters: []string{"state"}})
-	found, total, err := c.Agreement.List(ctx, a, agreement.Filter{State: list.Get("state"), Text: list.Q, Offset: list.Offset(), Limit: list.Per})
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"created", "number"}, Default: "-created", Filters: []string{"state"}})
+	f := agreement.Filter{State: list.Get("state"), Text: list.Q, Sort: list.Sort, Desc: list.Desc, Offset: list.Offset(), Limit: list.Per}
+	if wantsSheet(r) {
+		c.agreementsSheet(w, r, f)
+		return
+	}
+	found, total, err := c.Agreement.List(ctx, a, f)
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
 	ui.Render(w, r, agreementsPage(list, found, total))
+}
+
+func (c *Console) agreementsSheet(w http.ResponseWriter, r *http.Request, f agreement.Filter) {
+	ctx := r.Context()
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "agreement.list"),
+		columns: sheetColumns(ctx, "agreement.number", "sharing.resource", "sharing.code", "sharing.consumer", "sharing.provider", "agreement.state", "sharing.end_date", "sharing.created"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 200
+			page, _, err := c.Agreement.List(ctx, actor(r), f)
+			var rows [][]string
+			for _, a := range page {
+				rows = append(rows, []string{a.Number, a.Terms.ResourceName, a.Resource, a.Terms.Consumer, a.Terms.Provider, ui.StateWords(ctx, "agreement", a.State), a.Terms.Ends, ui.DateTime(a.CreatedAt)})
+			}
+			return rows, err
+		}})
 }
 
 func agreementRows(list []agreement.Agreement) []ui.Row {

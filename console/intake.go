@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,9 +78,9 @@ func (c *Console) batches(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := batchesView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"state", "problems", "resource"}}), maySend: c.may(r, "intake.batch.receive", ownTarget(a))}
+	v := batchesView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"received", "file", "resource", "accepted", "rejected"}, Default: "-received", Filters: []string{"state", "problems", "resource"}}), maySend: c.may(r, "intake.batch.receive", ownTarget(a))}
 	v.mayRead = func(b *intake.Batch) bool { return c.may(r, "quality.problems.view", batchTarget(b)) }
-	f := scope(a, intake.Filter{State: intake.State(v.list.Get("state")), OpenProblems: v.list.Get("problems") == "yes", Text: v.list.Q, Offset: v.list.Offset(), Limit: v.list.Per})
+	f := scope(a, intake.Filter{State: intake.State(v.list.Get("state")), OpenProblems: v.list.Get("problems") == "yes", Text: v.list.Q, Sort: v.list.Sort, Desc: v.list.Desc, Offset: v.list.Offset(), Limit: v.list.Per})
 	if code := v.list.Get("resource"); code != "" {
 		res, err := c.Catalog.Get(ctx, catalog.ParseCode(code), 0)
 		if err != nil {
@@ -88,12 +89,32 @@ func (c *Console) batches(w http.ResponseWriter, r *http.Request) {
 		}
 		v.resource, f.Resource = res, res.ID
 	}
+	if wantsSheet(r) {
+		c.batchesSheet(w, r, f)
+		return
+	}
 	var err error
 	if v.batches, v.total, err = c.Intake.List(ctx, f); err != nil {
 		web.Fail(w, r, err)
 		return
 	}
 	ui.Render(w, r, batchesPage(v))
+}
+
+func (c *Console) batchesSheet(w http.ResponseWriter, r *http.Request, f intake.Filter) {
+	ctx := r.Context()
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "intake.batches"),
+		columns: sheetColumns(ctx, "intake.file", "intake.resource", "sharing.code", "intake.mode", "intake.state", "#intake.accepted", "#intake.rejected", "#intake.open", "intake.received"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 500
+			page, _, err := c.Intake.List(ctx, f)
+			var rows [][]string
+			for _, b := range page {
+				rows = append(rows, []string{b.FileName, b.ResourceName, b.Code, modeWords(ctx, b.Mode), ui.StateWords(ctx, "batch", string(b.State)),
+					strconv.FormatInt(b.Accepted, 10), strconv.FormatInt(b.Rejected, 10), strconv.FormatInt(b.Open(), 10), ui.DateTime(b.Received)})
+			}
+			return rows, err
+		}})
 }
 
 type uploadView struct {
@@ -339,6 +360,8 @@ func (c *Console) discardBatch(w http.ResponseWriter, r *http.Request) {
 }
 
 type channelsView struct {
+	list      ui.List
+	total     int
 	channels  []intake.Channel
 	resources []ui.Option
 	mayAsk    bool
@@ -380,6 +403,22 @@ func (c *Console) showChannels(w http.ResponseWriter, r *http.Request, status in
 			v.channels = append(v.channels, ch)
 		}
 	}
+	v.list = ui.ParseList(r, ui.ListSpec{Sorts: []string{"asked", "resource", "until"}, Default: "-asked", Filters: []string{"state"}})
+	v.channels = slices.DeleteFunc(v.channels, func(ch intake.Channel) bool {
+		return v.list.Get("state") != "" && v.list.Get("state") != channelState(ch, v.now) || !strings.Contains(ch.ResourceName+" "+ch.Code+" "+ch.BodyName, v.list.Q)
+	})
+	v.channels = ui.Sorted(v.list, v.channels, map[string]func(x, y intake.Channel) int{
+		"asked":    func(x, y intake.Channel) int { return x.RequestedAt.Compare(y.RequestedAt) },
+		"resource": ui.By(func(ch intake.Channel) string { return ch.ResourceName }),
+		"until":    func(x, y intake.Channel) int { return x.Until.Compare(y.Until) }})
+	if r.Method == http.MethodGet && wantsSheet(r) {
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "intake.channels"), columns: sheetColumns(ctx, "sharing.code", "intake.resource", "people.body", "intake.channel_modes", "intake.reason", "intake.state", "intake.decision", "intake.until"),
+			rows: rowsOf(v.channels, func(ch intake.Channel) []string {
+				return []string{ch.Code, ch.ResourceName, ch.BodyName, channelModes(ctx, ch), ch.Reason, ui.StateWords(ctx, "channel", channelState(ch, v.now)), ch.Decision, lastChannelDay(ch)}
+			})})
+		return
+	}
+	v.total, v.channels = len(v.channels), ui.PageOf(v.list, v.channels)
 	if v.mayAsk {
 		rows, _, err := c.Catalog.List(ctx, catalog.ListFilter{Kind: catalog.Table, Body: a.Body, Limit: 1000})
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"gongshu/warehouse"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func batchesPage(v batchesView) templ.Component {
@@ -79,8 +80,9 @@ func batchesPage(v batchesView) templ.Component {
 						{Name: "state", Label: ui.T(ctx, "intake.state"), Options: batchStates(ctx)},
 						{Name: "problems", Label: ui.T(ctx, "intake.problems"), Options: []ui.Option{{Value: "yes", Label: ui.T(ctx, "intake.open_only")}}},
 					},
-					Columns: []ui.Column{{Title: ui.T(ctx, "intake.file"), Main: true}, {Title: ui.T(ctx, "intake.resource")}, {Title: ui.T(ctx, "intake.mode"), Minor: true}, {Title: ui.T(ctx, "intake.state"), Fit: true},
-						{Title: ui.T(ctx, "intake.accepted"), Align: ui.End}, {Title: ui.T(ctx, "intake.rejected"), Align: ui.End}, {Title: ui.T(ctx, "intake.received"), Fit: true}},
+					Exports: v.list.Exports(ctx),
+					Columns: []ui.Column{{Key: "file", Title: ui.T(ctx, "intake.file"), Main: true, Sort: true}, {Key: "resource", Title: ui.T(ctx, "intake.resource"), Sort: true}, {Title: ui.T(ctx, "intake.mode"), Minor: true}, {Title: ui.T(ctx, "intake.state"), Fit: true},
+						{Key: "accepted", Title: ui.T(ctx, "intake.accepted"), Align: ui.End, Sort: true}, {Key: "rejected", Title: ui.T(ctx, "intake.rejected"), Align: ui.End, Sort: true}, {Key: "received", Title: ui.T(ctx, "intake.received"), Fit: true, Sort: true}},
 					Rows:  batchRows(ctx, v.batches, v.mayRead),
 					Empty: ui.EmptyInfo{Icon: "upload", Title: ui.T(ctx, "intake.none"), Text: ui.T(ctx, "intake.none_text"), Action: emptyUpload(ctx, v)}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
@@ -269,7 +271,7 @@ func uploadPage(v uploadView) templ.Component {
 							var templ_7745c5c3_Var9 string
 							templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.corrects_text", "File", v.parent.FileName, "Count", int(v.parent.Open())))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 110, Col: 99}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 112, Col: 99}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 							if templ_7745c5c3_Err != nil {
@@ -479,7 +481,7 @@ func batchPage(v batchView) templ.Component {
 				var templ_7745c5c3_Var13 string
 				templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs("/console/batches/" + v.batch.ID)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 170, Col: 64}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 172, Col: 64}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 				if templ_7745c5c3_Err != nil {
@@ -508,7 +510,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var15 string
 					templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.rows_read", "Rows", ui.Num(v.read)))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 172, Col: 78}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 174, Col: 78}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 					if templ_7745c5c3_Err != nil {
@@ -521,7 +523,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var16 templ.SafeURL
 					templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL("/console/batches/" + v.batch.ID))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 173, Col: 66}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 175, Col: 66}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 					if templ_7745c5c3_Err != nil {
@@ -534,7 +536,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var17 string
 					templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.refresh"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 173, Col: 98}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 175, Col: 98}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var17))
 					if templ_7745c5c3_Err != nil {
@@ -583,7 +585,7 @@ func batchPage(v batchView) templ.Component {
 						var templ_7745c5c3_Var19 string
 						templ_7745c5c3_Var19, templ_7745c5c3_Err = templ.JoinStringErrs(v.batch.Failure.In(web.Lang(ctx)))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 180, Col: 44}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 182, Col: 44}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var19))
 						if templ_7745c5c3_Err != nil {
@@ -601,7 +603,7 @@ func batchPage(v batchView) templ.Component {
 					var templ_7745c5c3_Var20 string
 					templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.failed_text"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 182, Col: 41}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 184, Col: 41}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 					if templ_7745c5c3_Err != nil {
@@ -687,7 +689,7 @@ func batchPage(v batchView) templ.Component {
 							var templ_7745c5c3_Var24 string
 							templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "intake.all_accepted"))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 196, Col: 40}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 198, Col: 40}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var24))
 							if templ_7745c5c3_Err != nil {
@@ -724,7 +726,7 @@ func batchPage(v batchView) templ.Component {
 							var templ_7745c5c3_Var26 string
 							templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(strings.Join(v.batch.Ignored, "、"))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 201, Col: 47}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/intake.templ`, Line: 203, Col: 47}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var26))
 							if templ_7745c5c3_Err != nil {
@@ -1498,8 +1500,9 @@ func channelsPage(v channelsView) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "intake.channels"),
-					Columns: []ui.Column{{Title: ui.T(ctx, "intake.resource"), Main: true}, {Title: ui.T(ctx, "intake.channel_modes")}, {Title: ui.T(ctx, "intake.reason")}, {Title: ui.T(ctx, "intake.state"), Fit: true}, {Title: ui.T(ctx, "intake.decision")}, {Title: ui.T(ctx, "intake.until"), Fit: true}, {Title: ui.T(ctx, "ui.actions")}},
+				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "intake.channels"), List: &v.list, Total: v.total, Search: ui.T(ctx, "intake.search_channels"),
+					Filters: []ui.Filter{{Name: "state", Label: ui.T(ctx, "intake.state"), Options: channelStates(ctx)}}, Exports: v.list.Exports(ctx),
+					Columns: []ui.Column{{Key: "resource", Title: ui.T(ctx, "intake.resource"), Main: true, Sort: true}, {Title: ui.T(ctx, "intake.channel_modes")}, {Key: "asked", Title: ui.T(ctx, "intake.reason"), Sort: true}, {Title: ui.T(ctx, "intake.state"), Fit: true}, {Title: ui.T(ctx, "intake.decision")}, {Key: "until", Title: ui.T(ctx, "intake.until"), Fit: true, Sort: true}, {Title: ui.T(ctx, "ui.actions")}},
 					Rows:    channelRows(ctx, v),
 					Empty:   ui.EmptyInfo{Icon: "key", Title: ui.T(ctx, "intake.no_channels"), Text: ui.T(ctx, "intake.no_channels_text")}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
@@ -1617,23 +1620,42 @@ func channelsPage(v channelsView) templ.Component {
 	})
 }
 
+// channelState is the state of a channel today: an approval ends by itself.
+func channelState(ch intake.Channel, now time.Time) string {
+	if ch.State == "approved" && !now.Before(ch.Until) {
+		return "expired"
+	}
+	return ch.State
+}
+
+func channelStates(ctx context.Context) []ui.Option {
+	var out []ui.Option
+	for _, s := range []string{"requested", "approved", "refused", "revoked", "expired"} {
+		out = append(out, ui.Option{Value: s, Label: ui.StateWords(ctx, "channel", s)})
+	}
+	return out
+}
+
+func channelModes(ctx context.Context, ch intake.Channel) string {
+	var modes []string
+	for _, m := range ch.Modes {
+		modes = append(modes, modeWords(ctx, m))
+	}
+	return strings.Join(modes, ui.T(ctx, "sharing.comma"))
+}
+
+func lastChannelDay(ch intake.Channel) string { return ui.Date(ch.Until.AddDate(0, 0, -1)) }
+
 func channelRows(ctx context.Context, v channelsView) []ui.Row {
 	var rows []ui.Row
 	for _, ch := range v.channels {
-		var modes []string
-		for _, m := range ch.Modes {
-			modes = append(modes, modeWords(ctx, m))
-		}
 		decision := "—"
 		if ch.DecidedName != "" {
 			decision = ch.DecidedName + " " + ui.Date(ch.DecidedAt)
 		}
-		state := ch.State
-		if state == "approved" && !v.now.Before(ch.Until) {
-			state = "expired"
-		}
-		rows = append(rows, ui.Row{ID: ch.ID, Cells: cells(ui.Sub(ch.ResourceName, ch.Code), ui.Text(strings.Join(modes, "、")), ui.Sub(ch.Reason, ch.BodyName+" "+ch.RequestedName+" "+ui.Date(ch.RequestedAt)),
-			ui.State("channel", state), ui.Sub(decision, ch.Decision), ui.Text(ui.Date(ch.Until.AddDate(0, 0, -1))), channelSteps(v, ch, state))})
+		state := channelState(ch, v.now)
+		rows = append(rows, ui.Row{ID: ch.ID, Cells: cells(ui.Sub(ch.ResourceName, ch.Code), ui.Text(channelModes(ctx, ch)), ui.Sub(ch.Reason, ch.BodyName+" "+ch.RequestedName+" "+ui.Date(ch.RequestedAt)),
+			ui.State("channel", state), ui.Sub(decision, ch.Decision), ui.Text(lastChannelDay(ch)), channelSteps(v, ch, state))})
 	}
 	return rows
 }

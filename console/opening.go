@@ -68,7 +68,7 @@ func (c *Console) opening(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := openingView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"name", "rows", "at"}, Filters: []string{"state", "opening"}}), count: map[string]int{}}
+	v := openingView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"code", "name", "rows", "at"}, Filters: []string{"state", "opening"}}), count: map[string]int{}}
 	for _, cand := range all {
 		v.count[openingState(cand)]++
 		if v.list.Q != "" && !strings.Contains(cand.Name+cand.BodyName+cand.Code, v.list.Q) ||
@@ -84,21 +84,23 @@ func (c *Console) opening(w http.ResponseWriter, r *http.Request) {
 		}
 		return *x.Entry
 	}
-	slices.SortStableFunc(v.rows, func(x, y opendata.Candidate) int {
-		n := strings.Compare(x.Code, y.Code)
-		switch v.list.Sort {
-		case "rows":
-			n = int(entryOf(x).Rows - entryOf(y).Rows)
-		case "at":
-			n = entryOf(x).DataAt.Compare(entryOf(y).DataAt)
-		}
-		if v.list.Desc {
-			return -n
-		}
-		return n
+	v.rows = ui.Sorted(v.list, v.rows, map[string]func(x, y opendata.Candidate) int{
+		"code": ui.By(func(x opendata.Candidate) string { return x.Code }), "name": ui.By(func(x opendata.Candidate) string { return x.Name }),
+		"rows": ui.By(func(x opendata.Candidate) int64 { return entryOf(x).Rows }),
+		"at":   func(x, y opendata.Candidate) int { return entryOf(x).DataAt.Compare(entryOf(y).DataAt) },
 	})
-	v.total = len(v.rows)
-	v.rows = v.rows[min(v.list.Offset(), v.total):min(v.list.Offset()+v.list.Per, v.total)]
+	if wantsSheet(r) {
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "opendata.title"), columns: sheetColumns(ctx, "catalog.code", "opendata.resource", "dataset.provider", "dataset.facet_opening", "opendata.state", "#dataset.rows", "dataset.data_at"),
+			rows: rowsOf(v.rows, func(x opendata.Candidate) []string {
+				n, at := "", ""
+				if e := entryOf(x); e.Kind == opendata.Data && e.Version > 0 {
+					n, at = strconv.FormatInt(e.Rows, 10), ui.Date(e.DataAt)
+				}
+				return []string{x.Code, x.Name, x.BodyName, ui.StateWords(ctx, "opening", string(x.Opening)), ui.StateWords(ctx, "dataset", openingState(x)), n, at}
+			})})
+		return
+	}
+	v.total, v.rows = len(v.rows), ui.PageOf(v.list, v.rows)
 	ui.Render(w, r, openingPage(v))
 }
 

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"io"
 	"net/http"
 	"strings"
@@ -73,17 +72,13 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request) {
 	case org.Active, org.Disabled:
 		f.State = state
 	}
-	export := r.URL.Query().Get("format") == "csv"
-	if export {
-		f.Limit, f.Offset = 10_000, 0
+	if wantsSheet(r) {
+		c.peopleSheet(w, r, f)
+		return
 	}
 	people, total, err := c.Org.People(ctx, a, f)
 	if err != nil {
 		web.Fail(w, r, err)
-		return
-	}
-	if export {
-		exportPeople(w, ctx, people)
 		return
 	}
 	ui.Render(w, r, peoplePage(peopleView{list: list, people: people, total: total, post: f.Post,
@@ -99,28 +94,24 @@ type peopleView struct {
 	mayCreate, mayImport, mayConfirm bool
 }
 
-// exportPeople writes the list as a file that spreadsheets open: with a byte
-// order mark, and no cell that a spreadsheet would run.
-func exportPeople(w http.ResponseWriter, ctx context.Context, people []org.Person) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="people.csv"`)
-	io.WriteString(w, "\ufeff")
-	out := csv.NewWriter(w)
-	out.Write([]string{ui.T(ctx, "people.name"), ui.T(ctx, "people.login"), ui.T(ctx, "people.body"), ui.T(ctx, "people.title"), ui.T(ctx, "people.staff_no"), ui.T(ctx, "people.phone"), ui.T(ctx, "people.posts"), ui.T(ctx, "people.account")})
-	for _, p := range people {
-		var posts []string
-		for _, post := range p.Posts() {
-			posts = append(posts, post.Text().In(web.Lang(ctx)))
-		}
-		row := []string{p.Name, p.Login, p.BodyName, p.Title, p.StaffNo, p.Phone, strings.Join(posts, "; "), ui.StateWords(ctx, "", p.State)}
-		for i, v := range row {
-			if v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) {
-				row[i] = "'" + v
+// peopleSheet gives the list as a file; each part that is read is in the log.
+func (c *Console) peopleSheet(w http.ResponseWriter, r *http.Request, f org.PersonFilter) {
+	ctx := r.Context()
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "people.people"),
+		columns: sheetColumns(ctx, "people.name", "people.login", "people.body", "people.title", "people.staff_no", "people.phone", "people.posts", "people.account"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 5000
+			people, _, err := c.Org.People(ctx, actor(r), f)
+			var rows [][]string
+			for _, p := range people {
+				var posts []string
+				for _, post := range p.Posts() {
+					posts = append(posts, post.Text().In(web.Lang(ctx)))
+				}
+				rows = append(rows, []string{p.Name, p.Login, p.BodyName, p.Title, p.StaffNo, p.Phone, strings.Join(posts, "; "), ui.StateWords(ctx, "", p.State)})
 			}
-		}
-		out.Write(row)
-	}
-	out.Flush()
+			return rows, err
+		}})
 }
 
 // bodyOptions are the bodies within the actor's reach as a choice, by level.

@@ -76,7 +76,7 @@ func peoplePage(v peopleView) templ.Component {
 						{Name: "post", Label: ui.T(ctx, "people.post"), Options: postOptions(ctx, identity.AllPosts()[:8])},
 						{Name: "state", Label: ui.T(ctx, "people.account"), Options: []ui.Option{{Value: org.Active, Label: ui.T(ctx, "state.active")}, {Value: org.Disabled, Label: ui.T(ctx, "state.disabled")}, {Value: "pending", Label: ui.T(ctx, "people.pending")}}},
 					},
-					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: v.list.With("format", "csv")}},
+					Exports: v.list.Exports(ctx),
 					Columns: []ui.Column{{Key: "name", Title: ui.T(ctx, "people.name"), Sort: true, Main: true}, {Key: "body", Title: ui.T(ctx, "people.body"), Sort: true}, {Title: ui.T(ctx, "people.posts")}, {Key: "login", Title: ui.T(ctx, "people.login"), Sort: true, Minor: true}, {Title: ui.T(ctx, "people.account"), Fit: true}},
 					Rows:    peopleRows(ctx, v.people),
 					Empty:   ui.EmptyInfo{Icon: "users", Title: ui.T(ctx, "people.empty"), Text: ui.T(ctx, "people.empty_text")},

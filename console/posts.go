@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gongshu/identity"
@@ -29,6 +31,8 @@ func (c *Console) routesPosts(mux *http.ServeMux) {
 
 // postsView is what the page of posts to confirm shows.
 type postsView struct {
+	list     ui.List
+	total    int
 	pending  []org.Holding
 	may      map[string]error // by holding: nil, or why this actor cannot confirm
 	people   map[string]string
@@ -48,11 +52,15 @@ func (c *Console) posts(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := postsView{may: map[string]error{}, people: map[string]string{}, notice: r.URL.Query().Get("done"),
+	v := postsView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"proposed", "name", "body", "since"}, Filters: []string{"post"}, Per: 50}),
+		may: map[string]error{}, people: map[string]string{}, notice: r.URL.Query().Get("done"),
 		mayBegin: c.may(r, "org.post.propose", operation.Target{Body: a.Body, District: a.District, Attrs: map[string]any{"post": string(identity.Steward)}})}
 	for _, h := range all {
 		t := org.HoldingTarget(h)
 		if c.Door.May(a, "org.person.read", operation.Target{Kind: "person", Body: h.Body, District: h.District}) != nil {
+			continue
+		}
+		if post := v.list.Get("post"); post != "" && post != string(h.Post) || !strings.Contains(h.PersonName+" "+h.BodyName, v.list.Q) {
 			continue
 		}
 		t.Attrs["maker"] = h.ProposedBy
@@ -70,6 +78,26 @@ func (c *Console) posts(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	v.pending = ui.Sorted(v.list, v.pending, map[string]func(x, y org.Holding) int{
+		"proposed": func(x, y org.Holding) int { return x.ProposedAt.Compare(y.ProposedAt) }, "since": func(x, y org.Holding) int { return x.Since.Compare(y.Since) },
+		"name": ui.By(func(h org.Holding) string { return h.PersonName }), "body": ui.By(func(h org.Holding) string { return h.BodyName })})
+	if wantsSheet(r) {
+		// The names of those who are to hold a post: the log says who took them out.
+		err := c.Door.Read(ctx, a, "org.person.read", operation.Target{Kind: "people", Body: a.Body, District: a.District, Medium: "file"}, func(ctx context.Context) error {
+			operation.Note(ctx, "rows", len(v.pending))
+			return nil
+		})
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "people.posts_page"), columns: sheetColumns(ctx, "people.name", "people.post", "people.body", "people.from", "people.takes_over", "people.proposed_by", "people.proposed_at"),
+			rows: rowsOf(v.pending, func(h org.Holding) []string {
+				return []string{h.PersonName, h.Post.Text().In(web.Lang(ctx)), h.BodyName, ui.Date(h.Since), v.people[h.TakesOver], v.people[h.ProposedBy], ui.DateTime(h.ProposedAt)}
+			})})
+		return
+	}
+	v.total, v.pending = len(v.pending), ui.PageOf(v.list, v.pending)
 	ui.Render(w, r, postsPage(v))
 }
 
@@ -261,7 +289,7 @@ func (c *Console) rights(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	set := c.Door.Policies()
-	v := rightsView{list: ui.ParseList(r, ui.ListSpec{Filters: []string{"area", "who"}, Per: 200}), own: a.Post}
+	v := rightsView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"matrix", "action"}, Filters: []string{"area", "who"}, Per: 200}), own: a.Post}
 	v.area = v.list.Get("area")
 	who := v.list.Get("who")
 	for _, row := range matrix {
@@ -271,9 +299,30 @@ func (c *Console) rights(w http.ResponseWriter, r *http.Request) {
 		if v.area == "" {
 			v.area = row.Area
 		}
-		if row.Area == v.area && (who == "" || row.Right(who).Scope != "") {
-			v.rows = append(v.rows, rightsRow{Row: row, policies: permits(set.Of(row.Action))})
+		all := wantsSheet(r) && v.list.Get("area") == ""
+		if (row.Area == v.area || all) && (who == "" || row.Right(who).Scope != "") {
+			one := rightsRow{Row: row, policies: permits(set.Of(row.Action))}
+			if v.list.Q == "" || strings.Contains(strings.ToLower(permitWords(r.Context(), one.policies)+" "+string(row.Action)), strings.ToLower(v.list.Q)) {
+				v.rows = append(v.rows, one)
+			}
 		}
+	}
+	v.rows = ui.Sorted(v.list, v.rows, map[string]func(x, y rightsRow) int{"action": ui.By(func(x rightsRow) string { return string(x.Action) })})
+	if wantsSheet(r) {
+		ctx := r.Context()
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "identity.rights"), columns: sheetColumns(ctx, "identity.action_code", "identity.action", "identity.who", "identity.articles"),
+			rows: rowsOf(v.rows, func(x rightsRow) []string {
+				var who, articles []string
+				for _, right := range x.Allowed {
+					who = append(who, rightWords(ctx, right))
+				}
+				for _, p := range x.policies {
+					articles = append(articles, p.Clauses...)
+				}
+				slices.Sort(articles)
+				return []string{string(x.Action), permitWords(ctx, x.policies), strings.Join(who, "; "), strings.Join(slices.Compact(articles), " ")}
+			})})
+		return
 	}
 	for _, p := range set.All() {
 		if p.Actions == nil {

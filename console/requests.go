@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -40,46 +39,41 @@ var requestStates = []string{sharing.Pending, sharing.Returned, sharing.Granted,
 
 func (c *Console) requestsPage(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
-	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"-created"}, Default: "-created", Filters: []string{"state", "kind", "mode", "side", "resource"}})
-	f := sharing.Filter{State: list.Get("state"), Kind: list.Get("kind"), Mode: list.Get("mode"), Resource: catalog.ParseCode(list.Get("resource")), Text: list.Q, Offset: list.Offset(), Limit: list.Per}
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"created", "decided", "name"}, Default: "-created", Filters: []string{"state", "kind", "mode", "side", "resource"}})
+	f := sharing.Filter{State: list.Get("state"), Kind: list.Get("kind"), Mode: list.Get("mode"), Resource: catalog.ParseCode(list.Get("resource")), Text: list.Q, Sort: list.Sort, Desc: list.Desc, Offset: list.Offset(), Limit: list.Per}
 	switch list.Get("side") {
 	case "consumer":
 		f.Consumer = a.Body
 	case "provider":
 		f.Provider = a.Body
 	}
+	if wantsSheet(r) {
+		c.requestsSheet(w, r, f)
+		return
+	}
 	requests, total, err := c.Sharing.Requests(ctx, a, f)
 	if err != nil {
 		web.Fail(w, r, err)
-		return
-	}
-	if r.URL.Query().Get("format") == "csv" {
-		c.requestsCSV(w, r, f)
 		return
 	}
 	may := c.Door.May(a, "sharing.request.apply", operation.Target{Kind: "request", Body: a.Body, District: a.District}) == nil
 	ui.Render(w, r, requestsPage(list, requests, total, may))
 }
 
-func (c *Console) requestsCSV(w http.ResponseWriter, r *http.Request, f sharing.Filter) {
+func (c *Console) requestsSheet(w http.ResponseWriter, r *http.Request, f sharing.Filter) {
 	ctx := r.Context()
-	f.Offset, f.Limit = 0, 200
-	rows := [][]string{{ui.T(ctx, "sharing.number"), ui.T(ctx, "sharing.resource"), ui.T(ctx, "sharing.code"), ui.T(ctx, "sharing.consumer"), ui.T(ctx, "sharing.provider"), ui.T(ctx, "sharing.mode"), ui.T(ctx, "sharing.state"), ui.T(ctx, "sharing.created")}}
-	for {
-		page, total, err := c.Sharing.Requests(ctx, actor(r), f)
-		if err != nil {
-			web.Fail(w, r, err)
-			return
-		}
-		for _, q := range page {
-			rows = append(rows, []string{q.Number, q.ResourceName, q.Resource, q.ConsumerName, q.ProviderName, wordsOf(ctx, profile.ModeTerm(q.Mode)), ui.StateWords(ctx, "request", q.State), ui.DateTime(q.CreatedAt)})
-		}
-		f.Offset += len(page)
-		if len(page) == 0 || f.Offset >= total || f.Offset >= 50000 {
-			break
-		}
-	}
-	sendCSV(w, "requests.csv", rows)
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "sharing.requests"),
+		columns: sheetColumns(ctx, "sharing.number", "sharing.resource", "sharing.code", "sharing.consumer", "sharing.provider", "sharing.mode", "sharing.kind", "sharing.state", "sharing.created", "sharing.decided"),
+		rows: func(offset int) ([][]string, error) {
+			f.Offset, f.Limit = offset, 200
+			page, _, err := c.Sharing.Requests(ctx, actor(r), f)
+			var rows [][]string
+			for _, q := range page {
+				rows = append(rows, []string{q.Number, q.ResourceName, q.Resource, q.ConsumerName, q.ProviderName, wordsOf(ctx, profile.ModeTerm(q.Mode)), kindWords(ctx, q.Kind),
+					ui.StateWords(ctx, "request", q.State), ui.DateTime(q.CreatedAt), ui.DateTime(q.DecidedAt)})
+			}
+			return rows, err
+		}})
 }
 
 func requestFilters(ctx context.Context) []ui.Filter {
@@ -684,23 +678,4 @@ func maskWords(ctx context.Context, it gateway.GrantItem, cat *catalog.Item) str
 		}
 	}
 	return name
-}
-
-// sendCSV answers a table as CSV that Excel opens right in Chinese.
-func sendCSV(w http.ResponseWriter, name string, rows [][]string) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte("\ufeff"))
-	cw := csv.NewWriter(w)
-	for _, row := range rows {
-		for i, cell := range row {
-			// A cell that a spreadsheet would take for a formula stays text.
-			if cell != "" && strings.ContainsRune("=+-@\t", rune(cell[0])) {
-				row[i] = "'" + cell
-			}
-		}
-		_ = cw.Write(row)
-	}
-	cw.Flush()
 }

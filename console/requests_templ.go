@@ -71,8 +71,8 @@ func requestsPage(list ui.List, found []sharing.Request, total int, may bool) te
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "sharing.requests"), List: &list, Total: total, Search: ui.T(ctx, "sharing.search"), Filters: requestFilters(ctx),
-					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: list.With("format", "csv")}},
-					Columns: []ui.Column{{Title: ui.T(ctx, "sharing.resource"), Main: true}, {Title: ui.T(ctx, "sharing.sides")}, {Title: ui.T(ctx, "sharing.mode"), Fit: true}, {Title: ui.T(ctx, "sharing.kind"), Minor: true}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Title: ui.T(ctx, "sharing.created"), Fit: true}},
+					Exports: list.Exports(ctx),
+					Columns: []ui.Column{{Key: "name", Title: ui.T(ctx, "sharing.resource"), Main: true, Sort: true}, {Title: ui.T(ctx, "sharing.sides")}, {Title: ui.T(ctx, "sharing.mode"), Fit: true}, {Title: ui.T(ctx, "sharing.kind"), Minor: true}, {Title: ui.T(ctx, "sharing.state"), Fit: true}, {Key: "created", Title: ui.T(ctx, "sharing.created"), Fit: true, Sort: true}},
 					Rows:    requestRows(found),
 					Empty:   ui.EmptyInfo{Icon: "inbox", Title: ui.T(ctx, "sharing.empty"), Text: ui.T(ctx, "sharing.empty_text"), Action: ui.Action{Label: ui.T(ctx, "sharing.to_catalog"), Href: "/console/catalog"}}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {

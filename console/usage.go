@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,7 +38,7 @@ type usageView struct {
 	grant  *gateway.Grant
 }
 
-const usagePer, maxUsageCSV = 20, 50_000
+const usagePer, usageSheetRows = 20, 50_000
 
 // usageFilter reads the filter of an address; days are the city's, both inclusive.
 func usageFilter(list ui.List) (gateway.UsageFilter, error) {
@@ -88,7 +87,7 @@ func (c *Console) usage(w http.ResponseWriter, r *http.Request) {
 	}
 	target.ID = f.Body
 	v.body, v.side = f.Body, f.Side
-	if r.URL.Query().Get("format") == "csv" {
+	if wantsSheet(r) {
 		target.Medium = "file"
 	}
 	before, _ := strconv.ParseInt(v.list.Get("before"), 10, 64)
@@ -107,7 +106,7 @@ func (c *Console) usage(w http.ResponseWriter, r *http.Request) {
 					return err
 				}
 				v.lines = append(v.lines, lines...)
-				if len(lines) < 1000 || len(v.lines) >= maxUsageCSV {
+				if len(lines) < 1000 || len(v.lines) >= usageSheetRows {
 					break
 				}
 				before = lines[len(lines)-1].Seq
@@ -133,7 +132,7 @@ func (c *Console) usage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if target.Medium == "file" {
-		writeUsageCSV(w, v.lines)
+		c.usageSheet(w, r, v.lines)
 		return
 	}
 	bodies, err := c.Org.Bodies(ctx, orgActive)
@@ -155,24 +154,13 @@ func (c *Console) usage(w http.ResponseWriter, r *http.Request) {
 	ui.Render(w, r, usagePage(v))
 }
 
-func writeUsageCSV(w http.ResponseWriter, lines []gateway.Usage) {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="usage.csv"`)
-	_, _ = w.Write([]byte("\ufeff")) // so that spreadsheets read it as UTF-8
-	out := csv.NewWriter(w)
-	_ = out.Write([]string{"seq", "at", "grant", "resource", "resource_name", "provider", "consumer", "consumer_name", "mode", "client", "client_name",
-		"purpose", "user", "approver", "case", "medium", "fields", "rows", "outcome", "code", "stage"})
-	for _, u := range lines {
-		row := []string{strconv.FormatInt(u.Seq, 10), u.At.In(workday.Zone).Format(time.RFC3339), u.Grant, u.Resource, u.ResourceName, u.Provider, u.Consumer,
-			u.ConsumerName, string(u.Mode), u.Client, u.ClientName, u.Purpose, u.User, u.Approver, u.Case, u.Medium, strings.Join(u.Fields, " "),
-			strconv.FormatInt(u.Rows, 10), u.Outcome, u.Code, u.Stage}
-		for i, cell := range row {
-			// A cell that a spreadsheet would run as a formula stays text.
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell
-			}
-		}
-		_ = out.Write(row)
-	}
-	out.Flush()
+func (c *Console) usageSheet(w http.ResponseWriter, r *http.Request, lines []gateway.Usage) {
+	ctx := r.Context()
+	c.sendSheet(w, r, sheet{name: ui.T(ctx, "usage.title"),
+		columns: sheetColumns(ctx, "#usage.seq", "usage.at", "usage.grant", "sharing.code", "usage.resource", "usage.consumer", "usage.client", "usage.mode", "usage.purpose", "usage.user",
+			"sharing.approver", "audit.case", "audit.medium", "usage.fields", "#usage.rows", "usage.outcome", "audit.code"),
+		rows: rowsOf(lines, func(u gateway.Usage) []string {
+			return []string{strconv.FormatInt(u.Seq, 10), ui.Seconds(u.At), u.Grant, u.Resource, u.ResourceName, u.ConsumerName, u.ClientName, ui.StateWords(ctx, "mode", string(u.Mode)), u.Purpose, u.User,
+				u.Approver, u.Case, mediumOf(ctx, u.Medium), strings.Join(u.Fields, " "), strconv.FormatInt(u.Rows, 10), ui.T(ctx, "usage.outcome_"+u.Outcome), u.Code}
+		})})
 }

@@ -125,7 +125,7 @@ func usagePage(v usageView) templ.Component {
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{
 					Caption: ui.T(ctx, "usage.title"), List: &v.list, Filters: usageFields(ctx, v),
-					Exports: []ui.Link{{Label: ui.T(ctx, "ui.export_csv"), Href: v.list.With("format", "csv", "before", "")}},
+					Exports: v.list.Exports(ctx, "before"),
 					Columns: []ui.Column{
 						{Title: ui.T(ctx, "usage.at"), Main: true, Fit: true}, {Title: ui.T(ctx, "usage.resource")}, {Title: usageOther(ctx, v)},
 						{Title: ui.T(ctx, "usage.mode"), Fit: true}, {Title: ui.T(ctx, "usage.purpose")}, {Title: ui.T(ctx, "usage.user")},

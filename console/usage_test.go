@@ -102,7 +102,7 @@ func TestUsagePage(t *testing.T) {
 			t.Errorf("another body's log: %d", code)
 		}
 		code, file := get("police", "/console/usage?format=csv")
-		if code != 200 || strings.Count(file, "\n") != 26 || !strings.HasPrefix(file, "\ufeffseq,") {
+		if code != 200 || strings.Count(file, "\n") != 26 || !strings.HasPrefix(file, "\ufeff审计编号,") {
 			t.Errorf("export: %d, %d lines", code, strings.Count(file, "\n"))
 		}
 	})

@@ -34,10 +34,10 @@ func putGrant(ctx context.Context, tx *db.Tx, g *Grant) (int64, error) {
 	if !g.RevokedAt.IsZero() {
 		state = Revoked
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO gateway_grant (id, seq, state, resource, provider, client, mode, case_id, expires, created, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-		ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, state = excluded.state, expires = excluded.expires, detail = excluded.detail`,
-		g.ID, seq, string(state), g.Resource, g.Provider, g.Client, string(g.Mode), g.Case, db.Ms(g.Expires), db.Ms(g.Created), string(detail))
+	_, err = tx.Exec(ctx, `INSERT INTO gateway_grant (id, seq, state, resource, provider, client, mode, case_id, starts, expires, name, number, created, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, state = excluded.state, starts = excluded.starts, expires = excluded.expires, name = excluded.name, number = excluded.number, detail = excluded.detail`,
+		g.ID, seq, string(state), g.Resource, g.Provider, g.Client, string(g.Mode), g.Case, db.Ms(g.Starts), db.Ms(g.Expires), g.ResourceName, g.CaseNo, db.Ms(g.Created), string(detail))
 	return seq, err
 }
 
@@ -117,14 +117,17 @@ type Filter struct {
 	Either   string // body id that is provider or client
 	Mode     Mode
 	Case     string
-	State    State // at Now of the service
-	After    string
+	State    State  // at Now of the service
+	Text     string // in the resource's name, its code or the number of the case
+	After    string // the id of the last grant that was seen; for feeds, in the newest-first order alone
+	Sort     string // "created", "expires", "name"; newest first when empty
+	Desc     bool
+	Offset   int
 	Limit    int // 0: 50; at most 500
 }
 
-func listGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) ([]*Grant, error) {
-	query := `SELECT detail FROM gateway_grant WHERE 1 = 1`
-	var args []any
+func (f Filter) where(nowMs int64) (query string, args []any) {
+	query = ` FROM gateway_grant WHERE 1 = 1`
 	and := func(cond string, vals ...any) {
 		query += " AND (" + numbered(cond, len(args)) + ")"
 		args = append(args, vals...)
@@ -152,18 +155,49 @@ func listGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) ([]*Gr
 		and(`state = 'revoked'`)
 	case Expired:
 		and(`state = 'active' AND expires <> 0 AND expires <= ?`, nowMs)
-	case Active, Pending:
-		and(`state = 'active' AND (expires = 0 OR expires > ?)`, nowMs)
+	case Active:
+		and(`state = 'active' AND starts <= ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
+	case Pending:
+		and(`state = 'active' AND starts > ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
 	}
+	if f.Text != "" {
+		like := db.Containing(f.Text)
+		and(`name LIKE ? ESCAPE '\' OR resource LIKE ? ESCAPE '\' OR number LIKE ? ESCAPE '\'`, like, like, like)
+	}
+	return query, args
+}
+
+func countGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) (n int, err error) {
+	query, args := f.where(nowMs)
+	err = q.QueryRow(ctx, `SELECT COUNT(*)`+query, args...).Scan(&n)
+	return n, db.Classify(err)
+}
+
+func listGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) ([]*Grant, error) {
+	query, args := f.where(nowMs)
 	if f.After != "" {
-		and(`id < ?`, f.After)
+		args = append(args, f.After)
+		query += ` AND id < $` + strconv.Itoa(len(args))
 	}
 	limit := f.Limit
 	if limit <= 0 {
 		limit = 50
 	}
-	query += ` ORDER BY id DESC LIMIT ` + strconv.Itoa(min(limit, 500))
-	return grantRows(q.Query(ctx, query, args...))
+	order := `id DESC`
+	switch {
+	case f.Sort == "created" && !f.Desc:
+		order = `id`
+	case f.Sort == "expires" && f.Desc: // those without an end come last, both ways
+		order = `CASE WHEN expires = 0 THEN 1 ELSE 0 END, expires DESC, id DESC`
+	case f.Sort == "expires":
+		order = `CASE WHEN expires = 0 THEN 1 ELSE 0 END, expires, id DESC`
+	case f.Sort == "name" && f.Desc:
+		order = `name DESC, id DESC`
+	case f.Sort == "name":
+		order = `name, id DESC`
+	}
+	query += ` ORDER BY ` + order + ` LIMIT ` + strconv.Itoa(min(limit, 500)) + ` OFFSET ` + strconv.Itoa(max(f.Offset, 0))
+	return grantRows(q.Query(ctx, `SELECT detail`+query, args...))
 }
 
 // numbered turns each ? of a condition into the next $n after have.

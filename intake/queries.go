@@ -23,6 +23,8 @@ type Filter struct {
 	Corrects     string
 	OpenProblems bool
 	Text         string // in file name, resource name or code
+	Sort         string // "received", "file", "resource", "accepted", "rejected"; newest first when empty
+	Desc         bool
 	Offset       int
 	Limit        int // default 50
 }

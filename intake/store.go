@@ -180,6 +180,8 @@ func unfinished(ctx context.Context, q db.Querier, now time.Time, all bool) ([]s
 	return out, rows.Err()
 }
 
+var batchOrder = map[string]string{"received": "received", "file": "file_name", "resource": "name", "accepted": "accepted", "rejected": "rejected"}
+
 func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, error) {
 	where := `($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR corrects = $4) AND (NOT $5 OR rejected > corrected)
 		AND ($6 = '' OR file_name LIKE '%' || $6 || '%' OR name LIKE '%' || $6 || '%' OR code LIKE '%' || $6 || '%') AND ($7 = '' OR district = $7)`
@@ -188,7 +190,7 @@ func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, er
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM intake_batch WHERE `+where, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := q.Query(ctx, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+` ORDER BY received DESC, id DESC LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
+	rows, err := q.Query(ctx, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+db.OrderBy(batchOrder, f.Sort, f.Desc, "received DESC, id DESC")+` LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -22,6 +22,8 @@ type Filter struct {
 	Party              string // body id on either side
 	District           string
 	Text               string
+	Sort               string // "created", "decided", "name", "number"; newest first when empty
+	Desc               bool
 	Offset             int
 	Limit              int // 1 to 200; 50 when 0
 }
@@ -180,16 +182,34 @@ func (s *Service) Outlook(r *catalog.Resource, mode string) Outlook {
 // all of them for the authority, the operator and the auditor. f.Either is
 // narrowed accordingly.
 func (s *Service) Grants(ctx context.Context, actor identity.Actor, f gateway.Filter) ([]gateway.Grant, error) {
-	if err := s.deps.Door.May(actor, "sharing.grant.list", operation.Target{Kind: "grant", Body: actor.Body, District: actor.District}); err != nil {
+	f, err := s.seenBy(actor, f)
+	if err != nil {
 		return nil, err
+	}
+	return s.deps.Gateway.Grants(ctx, s.deps.DB.Read(), f)
+}
+
+// CountGrants says how many grants Grants would list without a page's bounds.
+func (s *Service) CountGrants(ctx context.Context, actor identity.Actor, f gateway.Filter) (int, error) {
+	f, err := s.seenBy(actor, f)
+	if err != nil {
+		return 0, err
+	}
+	return s.deps.Gateway.CountGrants(ctx, s.deps.DB.Read(), f)
+}
+
+// seenBy narrows a filter to the grants that an actor may see.
+func (s *Service) seenBy(actor identity.Actor, f gateway.Filter) (gateway.Filter, error) {
+	if err := s.deps.Door.May(actor, "sharing.grant.list", operation.Target{Kind: "grant", Body: actor.Body, District: actor.District}); err != nil {
+		return f, err
 	}
 	if s.deps.Door.May(actor, "sharing.grant.list_all", operation.Target{Kind: "grant", District: actor.District}) != nil {
 		if actor.Body == "" {
-			return nil, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))
+			return f, errs.New(errs.Forbidden, errs.T("请先取得单位岗位", "you hold no post at a body"))
 		}
 		f.Either = actor.Body
 	}
-	return s.deps.Gateway.Grants(ctx, s.deps.DB.Read(), f)
+	return f, nil
 }
 
 // GrantFile is a grant with what the actor may do with it.

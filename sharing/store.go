@@ -63,6 +63,8 @@ func pendingLike(ctx context.Context, q db.Querier, consumer, resource, mode, ki
 	return number, err
 }
 
+var requestOrder = map[string]string{"created": "created_at", "decided": "decided_at", "name": "resource_name", "number": "number"}
+
 func listRequests(ctx context.Context, q db.Querier, f Filter) ([]Request, int, error) {
 	var conds []string
 	var args []any
@@ -95,7 +97,7 @@ func listRequests(ctx context.Context, q db.Querier, f Filter) ([]Request, int, 
 		return nil, 0, err
 	}
 	limit, offset := mark(f.Limit), mark(f.Offset)
-	rows, err := q.Query(ctx, `SELECT detail FROM sharing_request`+where+` ORDER BY created_at DESC, id DESC LIMIT `+limit+` OFFSET `+offset, args...)
+	rows, err := q.Query(ctx, `SELECT detail FROM sharing_request`+where+` `+db.OrderBy(requestOrder, f.Sort, f.Desc, "created_at DESC, id DESC")+` LIMIT `+limit+` OFFSET `+offset, args...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -195,4 +197,46 @@ func (l List) window(total int) []int {
 		}
 	}
 	return out
+}
+
+// Exports are the links to the list's files: all that the filter leaves, as the
+// console's sheets and the portal's answer to format=csv and format=xlsx. away
+// names parameters that a file does not have, such as a log's place.
+func (l List) Exports(ctx context.Context, away ...string) []Link {
+	out := make([]Link, 0, 2)
+	for _, format := range []string{"csv", "xlsx"} {
+		pairs := []string{"format", format}
+		for _, name := range away {
+			pairs = append(pairs, name, "")
+		}
+		out = append(out, Link{Label: T(ctx, "ui.export_"+format), Href: l.With(pairs...)})
+	}
+	return out
+}
+
+// Sorted orders rows that stand in memory by the list's column. by holds a
+// comparison a column, ascending; rows that it calls equal keep their order.
+func Sorted[T any](l List, rows []T, by map[string]func(a, b T) int) []T {
+	compare := by[l.Sort]
+	if compare == nil {
+		return rows
+	}
+	slices.SortStableFunc(rows, func(a, b T) int {
+		if l.Desc {
+			return compare(b, a)
+		}
+		return compare(a, b)
+	})
+	return rows
+}
+
+// By makes a comparison of what rows have.
+func By[T any, V cmp.Ordered](value func(T) V) func(a, b T) int {
+	return func(a, b T) int { return cmp.Compare(value(a), value(b)) }
+}
+
+// PageOf cuts the list's page out of rows that stand in memory.
+func PageOf[T any](l List, rows []T) []T {
+	from := min(l.Offset(), len(rows))
+	return rows[from:min(from+l.Per, len(rows))]
 }

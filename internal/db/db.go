@@ -326,6 +326,20 @@ func Classify(err error) error {
 		Because(err).Retry(5)
 }
 
+// OrderBy is the ORDER BY of a list that its reader sorts: by the expression that
+// columns give for sort, then by rest, so that pages do not overlap; by rest alone
+// where columns do not know sort, so that no text of a request becomes SQL.
+func OrderBy(columns map[string]string, sort string, desc bool, rest string) string {
+	by := columns[sort]
+	switch {
+	case by == "":
+		return " ORDER BY " + rest
+	case desc:
+		by += " DESC"
+	}
+	return " ORDER BY " + by + ", " + rest
+}
+
 // Containing is the pattern of LIKE … ESCAPE '\' for values that contain text,
 // whatever characters it has.
 func Containing(text string) string { return "%" + likeEscapes.Replace(text) + "%" }

@@ -490,6 +490,9 @@ func (q *Queue) List(ctx context.Context, state, kind string, limit int) ([]Job,
 	return list(ctx, q.db.Read(), state, kind, limit)
 }
 
+// Kinds returns the kinds of which there are jobs, sorted.
+func (q *Queue) Kinds(ctx context.Context) ([]string, error) { return kinds(ctx, q.db.Read()) }
+
 // Counts returns how many jobs there are of each state.
 func (q *Queue) Counts(ctx context.Context) (map[string]int, error) {
 	return counts(ctx, q.db.Read())

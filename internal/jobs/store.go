@@ -156,6 +156,23 @@ func counts(ctx context.Context, q db.Querier) (map[string]int, error) {
 	return out, rows.Err()
 }
 
+func kinds(ctx context.Context, q db.Querier) ([]string, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT kind FROM jobs_job ORDER BY kind`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var kind string
+		if err := rows.Scan(&kind); err != nil {
+			return nil, err
+		}
+		out = append(out, kind)
+	}
+	return out, rows.Err()
+}
+
 func readRecurring(ctx context.Context, q db.Querier) (map[string]int64, error) {
 	rows, err := q.Query(ctx, `SELECT kind, next FROM jobs_recurring`)
 	if err != nil {

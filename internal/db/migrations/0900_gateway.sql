@@ -16,7 +16,10 @@ CREATE TABLE gateway_grant (
   client      TEXT   NOT NULL,        -- body
   mode        TEXT   NOT NULL,
   case_id     TEXT   NOT NULL,
+  starts      BIGINT NOT NULL,
   expires     BIGINT NOT NULL,        -- 0: no end
+  name        TEXT   NOT NULL,        -- of the resource
+  number      TEXT   NOT NULL,        -- of the case, as people write it
   created     BIGINT NOT NULL,
   detail      TEXT   NOT NULL         -- the whole grant as JSON
 );
