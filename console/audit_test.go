@@ -173,7 +173,7 @@ func TestAuditorSearches(t *testing.T) {
 			t.Errorf("what was searched for is not on record: %+v", e.Notes)
 		}
 		status, text := h.call(t, identity.Auditor, "GET", "/console/audit?format=csv&case=2026-009", nil)
-		if status != 200 || !strings.HasPrefix(text, "\ufeffseq,") || strings.Count(text, "\n") != 2 || !strings.Contains(text, "20100101/0007") {
+		if status != 200 || !strings.HasPrefix(text, "\ufeffNumber,") || strings.Count(text, "\n") != 2 || !strings.Contains(text, "20100101/0007") {
 			t.Errorf("csv: %d %q", status, text)
 		}
 		status, page := h.call(t, identity.Auditor, "GET", "/console/audit/entries/121", nil)
