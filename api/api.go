@@ -42,6 +42,9 @@ type Deps struct {
 	City    errs.Text // the city's name
 	Brand   errs.Text // the platform's name
 	Version string
+	// Home is the first page of the face beside which the API's own page stands,
+	// "/" or "/console/"; "" where this node has no pages.
+	Home    string
 	Door    *operation.Door
 	Clients *identity.Service
 	Org     *org.Service

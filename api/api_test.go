@@ -77,7 +77,7 @@ func TestErrorsOfOperations(t *testing.T) {
 // TestDocsPage: the page shows every operation of the document, works without a
 // script, and has nothing inline that its policy would forbid.
 func TestDocsPage(t *testing.T) {
-	h := (&web.Site{Log: slog.New(slog.DiscardHandler)}).Wrap(New(Deps{City: errs.T("某市", "City"), Brand: errs.T("平台", "Platform"), Gateway: &gateway.Service{}}))
+	h := (&web.Site{Log: slog.New(slog.DiscardHandler)}).Wrap(New(Deps{City: errs.T("某市", "City"), Brand: errs.T("平台", "Platform"), Home: "/", Gateway: &gateway.Service{}}))
 	for _, lang := range []string{"zh", "en"} {
 		r := httptest.NewRequest("GET", "/api/docs?lang="+lang, nil)
 		w := httptest.NewRecorder()

@@ -26,6 +26,9 @@ var docsScript []byte
 const DocsPath = "/api/docs"
 
 func (a *API) registerDocs() {
+	if a.Home == "" {
+		return
+	}
 	a.mux.HandleFunc("GET "+DocsPath, a.docs)
 	a.mux.HandleFunc("GET /api/docs.js", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
@@ -58,7 +61,11 @@ type docGroup struct {
 
 func (a *API) docs(w http.ResponseWriter, r *http.Request) {
 	lang := web.Lang(r.Context())
-	frame := &ui.Frame{Face: ui.Portal, City: a.City.In(lang), Brand: a.Brand.In(lang), Home: "/", ClauseBase: "/rules/", Path: r.URL.RequestURI(), Version: a.Version}
+	clauses := "/rules/"
+	if a.Home != "/" {
+		clauses = a.Home + "clauses/"
+	}
+	frame := &ui.Frame{Face: ui.Portal, City: a.City.In(lang), Brand: a.Brand.In(lang), Home: a.Home, ClauseBase: clauses, Path: r.URL.RequestURI(), Version: a.Version}
 	r = r.WithContext(ui.WithFrame(r.Context(), frame))
 	ui.Render(w, r, docsPage(a.groups(lang)))
 }

@@ -39,15 +39,16 @@ func (a *API) clauseLine(ctx context.Context, c clause.Clause) clauseLine {
 	if web.Lang(ctx) == web.English {
 		line.Citation = c.CitationEN()
 	}
-	if a.Profile != nil {
-		line.Keys = a.Profile.UsesClause(c.ID)
-	}
+	line.Keys = a.Profile.UsesClause(c.ID)
 	return line
 }
 
 // registerProfile puts in the city's rules and the register of articles. Both are
 // public: they are published law and the city's own decisions.
 func (a *API) registerProfile() {
+	if a.Profile == nil {
+		return
+	}
 	tags := []string{"规则 rules"}
 	type profileOut struct {
 		Body struct {
@@ -62,9 +63,6 @@ func (a *API) registerProfile() {
 		func(ctx context.Context, in *struct {
 			On string `query:"on" required:"false" doc:"values in force on this day, 2006-01-02"`
 		}) (*profileOut, error) {
-			if a.Profile == nil {
-				return nil, errs.New(errs.NotFound, errs.T("本节点没有城市配置", "this node has no profile"))
-			}
 			at := a.Now()
 			if in.On != "" {
 				t, err := time.Parse(time.DateOnly, in.On)

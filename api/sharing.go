@@ -127,6 +127,9 @@ type requestsOut struct {
 type grantOut struct{ Body gateway.Grant }
 
 func (a *API) registerSharing() {
+	if a.Sharing == nil {
+		return
+	}
 	tags := []string{"共享申请 sharing requests"}
 	Register(a, huma.Operation{Method: http.MethodPost, Path: "/api/v1/requests", DefaultStatus: http.StatusCreated, Tags: tags, OperationID: "apply",
 		Summary: "申请使用共享数据 Apply for shared data", Description: "Unconditional data is granted at once where the city says so (state granted); otherwise a case is opened (state pending)."},

@@ -102,6 +102,9 @@ func inSchema(target, schema string) (string, error) {
 	return u.String(), nil
 }
 
+// Ping asks the store for a sign of life.
+func (o *OpenStore) Ping(ctx context.Context) error { return o.db.Ping(ctx) }
+
 // Close flushes the counters and ends all connections.
 func (o *OpenStore) Close() error {
 	return errors.Join(o.Flush(context.Background()), o.rows.Close(), o.db.Close(), o.dir.Close())

@@ -73,6 +73,9 @@ func Open(ctx context.Context, target string) (*Store, error) {
 // own: what a second node would see.
 func (s *Store) Again(ctx context.Context) (*Store, error) { return Open(ctx, s.target) }
 
+// Ping asks the store for a sign of life.
+func (s *Store) Ping(ctx context.Context) error { return s.db.Ping(ctx) }
+
 // Close ends all connections; streams under way fail.
 func (s *Store) Close() error { return errors.Join(s.native.close(), s.db.Close()) }
 

@@ -173,7 +173,7 @@ func TestStoppedLogIsShown(t *testing.T) {
 	defer a.close()
 	steward := identity.Actor{Kind: identity.Person, ID: "u1", Login: "u1", Name: "某人", Body: "b1", BodyName: "某局", District: "350100", Level: "city",
 		Post: identity.Steward, Posts: []identity.Post{identity.Steward}}
-	pages := a.handler()
+	pages := a.handler(allRoles)
 	server := httptest.NewServer((&web.Site{ErrorPage: ui.ErrorPage}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pages.ServeHTTP(w, r.WithContext(console.WithActor(r.Context(), steward)))
 	})))

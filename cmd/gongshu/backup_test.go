@@ -40,7 +40,7 @@ func platform(t *testing.T, s stores) (a *app, stop func()) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	wait := a.start(ctx, true)
+	wait := a.start(ctx, allRoles)
 	var load sync.WaitGroup
 	busy := func(each func(i int) error) {
 		load.Go(func() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"gongshu/demo"
@@ -55,7 +56,7 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 	if c.Build {
 		return nil
 	}
-	return a.serve(ctx, c.Addr, func(base string) {
+	return a.serve(ctx, c.Addr, allRoles, func(base string) {
 		if err := c.announce(g, base); err != nil {
 			a.logger.Error("demo.json", "err", err)
 		}
@@ -72,7 +73,8 @@ func (c demoCmd) build(ctx context.Context, g *globals, a *app, clock *demo.Cloc
 		return err
 	}
 	running, stop := context.WithCancel(ctx)
-	wait := a.start(running, false) // the story does the worker's part at its own time
+	// The story does the rest of the worker's part at its own time.
+	wait := a.background(running, slices.Concat(a.runs, a.finds, []func(context.Context) error{a.log.Run})...)
 	file, err := demo.Build(ctx, demo.Deps{
 		Control: a.control, Profile: a.profile, Clock: clock, Identity: a.identity, Org: a.org, Catalog: a.catalog, Intake: a.intake,
 		Sharing: a.sharing, Gateway: a.gateway, OpenData: a.opendata, Open: a.open, Jobs: a.jobs, Log: slog.Default(),

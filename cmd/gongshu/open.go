@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
-	"gongshu/api"
 	"gongshu/internal/errs"
 	"gongshu/opendata"
-	"gongshu/portal"
 	"gongshu/profile"
-	"gongshu/ui"
 )
 
 // openPortal opens what the portal reads: the open store and its index.
@@ -24,7 +20,8 @@ func (a *app) openPortal(ctx context.Context) (err error) {
 	if a.datasets, err = a.open.OpenIndex(); err != nil {
 		return err
 	}
-	a.runs = append(a.runs, a.open.Run, a.datasets.Run)
+	a.runs = append(a.runs, a.open.Run)
+	a.finds = append(a.finds, a.datasets.Run)
 	return nil
 }
 
@@ -48,17 +45,3 @@ func openPortalNode(ctx context.Context, s stores, now func() time.Time) (a *app
 	return a, a.openPortal(ctx)
 }
 
-// portalHandler is what a node of the portal role alone answers.
-func (a *app) portalHandler() http.Handler {
-	city, platform := profile.CityName.Of(a.profile).V, profile.OpenPlatform.Of(a.profile).V
-	mux := http.NewServeMux()
-	mux.Handle(ui.StaticPath, ui.Assets())
-	systems := api.Deps{Brand: errs.T(platform.ZH, platform.EN), Version: version, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger}
-	mux.Handle("/api/", api.New(systems))
-	mux.Handle("/", portal.New(portal.Deps{
-		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Profile: a.profile, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
-		OpenAPI: func() ([]byte, error) { return api.Document(systems) },
-	}))
-	return mux
-}

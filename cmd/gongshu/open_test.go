@@ -32,7 +32,7 @@ func TestPortalNodeNeedsTheOpenStoreAlone(t *testing.T) {
 	if a.control != nil || a.warehouse != nil || a.objects != nil || a.identity != nil {
 		t.Error("the node holds more than the open store")
 	}
-	server := httptest.NewServer((&web.Site{ErrorPage: ui.ErrorPage}).Wrap(a.handler()))
+	server := httptest.NewServer((&web.Site{ErrorPage: ui.ErrorPage}).Wrap(a.handler([]string{portalRole})))
 	t.Cleanup(server.Close)
 	for path, want := range map[string]int{
 		"/": 200, "/datasets": 200, "/api/v1/open/datasets": 200, "/rules": 200, "/conduct": 200,

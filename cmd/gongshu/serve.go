@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -20,6 +21,16 @@ import (
 	"gongshu/ui"
 )
 
+// The roles of a node (--roles). Whatever its roles are, a node answers /health.
+const (
+	portalRole  = "portal"  // the public's pages and the open API
+	consoleRole = "console" // officials' pages and their JSON
+	gatewayRole = "gateway" // systems: the data service, intake, usage, the log's proofs
+	workerRole  = "worker"  // jobs, the log's integration, publishing
+)
+
+var allRoles = []string{portalRole, consoleRole, gatewayRole, workerRole}
+
 // serveCmd runs the platform.
 type serveCmd struct {
 	stores
@@ -29,7 +40,7 @@ type serveCmd struct {
 
 func (c serveCmd) Run(ctx context.Context, g *globals) error {
 	wire := open
-	if slices.Equal(c.Roles, []string{"portal"}) {
+	if !slices.ContainsFunc(c.Roles, func(role string) bool { return role != portalRole }) {
 		wire = openPortalNode
 	}
 	a, err := wire(ctx, c.stores, time.Now)
@@ -37,58 +48,109 @@ func (c serveCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	defer a.close()
-	return a.serve(ctx, c.Addr, func(base string) {
+	return a.serve(ctx, c.Addr, c.Roles, func(base string) {
 		fmt.Fprintf(g.out, "gongshu %s  %s\n", version, base)
 	})
 }
 
-// handler is everything that the program answers.
 // cite names the articles by which this city says what the cited ones say.
 func (a *app) cite(ids ...string) []string { return clause.In(a.profile.ID, ids...) }
 
-func (a *app) handler() http.Handler {
-	if a.control == nil {
-		return a.portalHandler()
-	}
-	city, platform, open := profile.CityName.Of(a.profile).V, profile.PlatformName.Of(a.profile).V, profile.OpenPlatform.Of(a.profile).V
+// handler is everything that a node of these roles answers, and nothing else.
+func (a *app) handler(roles []string) http.Handler {
+	has := func(role string) bool { return slices.Contains(roles, role) }
+	words := func(k profile.Key[profile.Words]) errs.Text { w := k.Of(a.profile).V; return errs.T(w.ZH, w.EN) }
+	city, platform, public := words(profile.CityName), words(profile.PlatformName), words(profile.OpenPlatform)
 	mux := http.NewServeMux()
-	mux.Handle("/console/", console.New(console.Deps{
-		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
-		Profile: a.profile, Identity: a.identity, Warehouse: a.warehouse, Quality: a.quality, Intake: a.intake, Gateway: a.gateway, Agreement: a.agreement, Sharing: a.sharing, Audit: a.log,
-		Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices,
-	}))
-	mux.Handle(ui.StaticPath, ui.Assets())
-	systems := api.Deps{
-		City: errs.T(city.ZH, city.EN), Brand: errs.T(platform.ZH, platform.EN), Version: version,
-		Door: a.door, Clients: a.identity, Org: a.org, Gateway: a.gateway, Sharing: a.sharing, Profile: a.profile, Catalog: a.catalog, Intake: a.intake, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
+	mux.HandleFunc("GET /health", a.health)
+	systems := api.Deps{City: city, Brand: platform, Version: version, Now: a.now, Log: a.logger}
+	if has(portalRole) {
+		systems.Open, systems.Datasets = a.open, a.datasets
 	}
-	mux.Handle("/api/", api.New(systems))
-	mux.Handle("/audit/", api.Proofs(a.log))
-	mux.Handle("/", portal.New(portal.Deps{
-		City: errs.T(city.ZH, city.EN), Brand: errs.T(open.ZH, open.EN), Version: version,
-		Profile: a.profile, Open: a.open, Datasets: a.datasets, Console: "/console/", Now: a.now, Log: a.logger,
-		OpenAPI: func() ([]byte, error) { return api.Document(systems) },
-	}))
+	if has(consoleRole) || has(gatewayRole) {
+		systems.Door, systems.Clients = a.door, a.identity
+	}
+	if has(gatewayRole) {
+		systems.Gateway, systems.Intake = a.gateway, a.intake
+		mux.Handle("/audit/", api.Proofs(a.log))
+	}
+	if has(consoleRole) {
+		officials := console.New(console.Deps{
+			City: city, Brand: platform, Version: version,
+			Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
+			Profile: a.profile, Identity: a.identity, Warehouse: a.warehouse, Quality: a.quality, Intake: a.intake, Gateway: a.gateway, Agreement: a.agreement, Sharing: a.sharing, Audit: a.log,
+			Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices,
+		})
+		systems.Org, systems.Sharing, systems.Catalog = a.org, a.sharing, a.catalog
+		mux.Handle("/console/", officials)
+	}
+	if has(consoleRole) || has(portalRole) {
+		systems.Profile, systems.Home = a.profile, "/"
+		mux.Handle(ui.StaticPath, ui.Assets())
+	}
+	if has(portalRole) {
+		site := portal.Deps{
+			City: city, Brand: public, Version: version, Profile: a.profile, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
+			OpenAPI: func() ([]byte, error) { return api.Document(systems) },
+		}
+		if has(consoleRole) {
+			site.Console = "/console/"
+		} else if !has(gatewayRole) {
+			systems.Brand = public
+		}
+		mux.Handle("/", portal.New(site))
+	} else if has(consoleRole) {
+		systems.Home = "/console/"
+		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
+	}
+	if has(portalRole) || has(consoleRole) || has(gatewayRole) {
+		mux.Handle("/api/", api.New(systems))
+	}
 	return mux
+}
+
+// health answers 200 while the node can do its work and 503 with what is wrong
+// while it cannot: for load balancers and service managers, without a secret.
+func (a *app) health(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	faults := map[string]string{}
+	check := func(store string, err error) {
+		if err != nil {
+			a.logger.Error("health", "store", store, "err", err)
+			faults[store] = "unavailable"
+		}
+	}
+	check("open", a.open.Ping(ctx))
+	if a.control != nil {
+		check("control", a.control.Ping(ctx))
+		check("warehouse", a.warehouse.Ping(ctx))
+		check("log", a.log.Ready())
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "application/json")
+	if len(faults) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ok": len(faults) == 0, "version": version, "faults": faults})
 }
 
 // serve answers on addr until ctx ends, then lets requests under way finish.
 // ready is told the address once it listens.
-func (a *app) serve(ctx context.Context, addr string, ready func(base string)) error {
+func (a *app) serve(ctx context.Context, addr string, roles []string, ready func(base string)) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return errs.Newf(errs.Unavailable, "无法监听 %s，端口可能已被占用；请用 --addr 换一个", "cannot listen on %s, the port may be taken; choose another with --addr", addr).In("--addr").Because(err)
 	}
 	running, stop := context.WithCancel(ctx)
-	wait := a.start(running, true)
+	wait := a.start(running, roles)
 	defer func() { stop(); wait() }()
 	if !ui.AssetsBuilt() {
 		a.logger.Warn("the browser files are not in this binary, pages are unstyled; build them with: npm ci --prefix ui && go run ./ui/build")
 	}
 	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage, Cite: a.cite}
 	server := &http.Server{
-		Handler:           site.Wrap(a.handler()),
+		Handler:           site.Wrap(a.handler(roles)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,

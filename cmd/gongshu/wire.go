@@ -115,8 +115,9 @@ type app struct {
 	datasets  *opendata.Index
 	opendata  *opendata.Service
 
-	runs    []func(context.Context) error // on every node
-	works   []func(context.Context) error // on nodes with the role worker
+	runs    []func(context.Context) error // in the background of every node
+	finds   []func(context.Context) error // of nodes with the role portal
+	works   []func(context.Context) error // of nodes with the role worker
 	closers []func() error
 }
 
@@ -154,7 +155,6 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.closers = append(a.closers, a.log.Close)
-	a.runs = append(a.runs, a.log.Run)
 	if a.door, err = operation.New(operation.Deps{DB: a.control, Log: a.log, Now: now}); err != nil {
 		return nil, err
 	}
@@ -227,7 +227,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	a.opendata.Register(a.jobs)
 	a.runs = append(a.runs, a.catalog.Run, a.gateway.Run)
-	a.works = append(a.works, a.intake.Reconcile, a.jobs.Run, a.remind)
+	a.works = append(a.works, a.log.Run, a.intake.Reconcile, a.jobs.Run, a.remind)
 	return a, nil
 }
 
@@ -261,15 +261,23 @@ func (a *app) openProfile(ctx context.Context) error {
 	return nil
 }
 
-// start runs what goes on in the background until ctx ends, with the worker's
-// part or without it; wait returns when all of it has stopped.
-func (a *app) start(ctx context.Context, worker bool) (wait func()) {
-	var group sync.WaitGroup
+// start runs what goes on in the background of a node of these roles until ctx
+// ends; wait returns when all of it has stopped.
+func (a *app) start(ctx context.Context, roles []string) (wait func()) {
 	all := a.runs
-	if worker {
-		all = slices.Concat(a.runs, a.works)
+	if slices.Contains(roles, portalRole) {
+		all = slices.Concat(all, a.finds)
 	}
-	for _, run := range all {
+	if slices.Contains(roles, workerRole) {
+		all = slices.Concat(all, a.works)
+	}
+	return a.background(ctx, all...)
+}
+
+// background runs each until ctx ends; wait returns when all have stopped.
+func (a *app) background(ctx context.Context, runs ...func(context.Context) error) (wait func()) {
+	var group sync.WaitGroup
+	for _, run := range runs {
 		group.Go(func() {
 			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 				a.logger.Error("background work ended", "err", err)

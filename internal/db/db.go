@@ -139,6 +139,9 @@ func (d *DB) Close() error {
 	return err
 }
 
+// Ping asks the store for a sign of life.
+func (d *DB) Ping(ctx context.Context) error { return d.read.PingContext(ctx) }
+
 // SQL is the writing handle, for libraries that want database/sql.
 func (d *DB) SQL() *sql.DB { return d.write }
 
