@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,9 +49,9 @@ type Deps struct {
 	Door    *operation.Door
 	Clients *identity.Service
 	Org     *org.Service
-	// Session gives the person whom a browser's cookie stands for, false for
-	// nobody; nil where people do not call.
-	Session func(r *http.Request) (identity.Actor, bool)
+	// Session gives the person whom a browser's cookie stands for, an anonymous
+	// visitor for nobody; nil where people do not call.
+	Session func(r *http.Request) (identity.Actor, error)
 	Gateway *gateway.Service
 	// Open and Datasets are the open store and what finds in it.
 	Open     *opendata.OpenStore
@@ -69,6 +70,9 @@ type API struct {
 	mux  *http.ServeMux
 	huma huma.API
 }
+
+// bySystems is the security of what only systems call.
+var bySystems = []map[string][]string{{"key": {}}, {"signature": {}}}
 
 // words guards huma's global constructor of errors.
 var words sync.Once
@@ -96,15 +100,20 @@ func (a *API) open() {
 	config := huma.DefaultConfig(a.Brand.EN, a.Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/openapi", "", ""
 	config.CreateHooks, config.Transformers = nil, nil
-	config.Info.Description = a.Brand.ZH + "。每个请求须带接口密钥；错误以 application/problem+json 返回，写明字段、原因和条款。\n\n" +
-		"Every request carries an API key; errors are application/problem+json with field, reason and article."
+	config.Info.Description = a.Brand.ZH + "。系统以接口密钥调用，人员以管理端的登录会话调用；错误以 application/problem+json 返回，写明字段、原因和条款。\n\n" +
+		"Systems call with an API key, people with their session of the console; errors are application/problem+json with field, reason and article."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"key": {Type: "http", Scheme: "bearer", Description: "API key of a client: gsk_…"},
 		"signature": {Type: "apiKey", In: "header", Name: "Authorization",
 			Description: identity.SignatureScheme + " Credential=…, Timestamp=…, Nonce=…, Digest=…, Signature=… (docs/api-signing.md)"},
 	}
-	config.Security = []map[string][]string{{"key": {}}, {"signature": {}}}
+	config.Security = slices.Clone(bySystems)
+	if a.Session != nil {
+		config.Components.SecuritySchemes["session"] = &huma.SecurityScheme{Type: "apiKey", In: "cookie", Name: web.SessionCookie,
+			Description: "Session of a person who is logged in to the console; a change needs Sec-Fetch-Site or Origin to name this site (docs/accounts.md)."}
+		config.Security = append(config.Security, map[string][]string{"session": {}})
+	}
 	a.huma = humago.New(a.mux, config)
 }
 
@@ -162,10 +171,20 @@ func (a *API) enter(next http.Handler) http.Handler {
 			actor = caller.Actor
 			actor.Addr = web.Addr(r)
 			web.NoteActor(ctx, caller.Client.ID)
-		} else if a.Session != nil {
-			if person, ok := a.Session(r); ok {
+		} else if a.Session != nil && web.SameSite(r) {
+			person, err := a.Session(r)
+			if err != nil {
+				web.Fail(w, r, err)
+				return
+			}
+			if !person.IsAnonymous() {
+				if person.MustChange {
+					web.Fail(w, r, errs.New(errs.Forbidden, errs.T("请先在管理端修改一次性口令", "Change the one-time password in the console first")))
+					return
+				}
 				actor = person
 				web.NoteActor(ctx, person.Login)
+				w.Header().Set("Cache-Control", "no-store")
 			}
 		}
 		r = r.WithContext(WithActor(ctx, actor))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gongshu/identity"
 	"gongshu/internal/web"
 	"gongshu/ui"
 )
@@ -67,7 +68,11 @@ func (a *API) docs(w http.ResponseWriter, r *http.Request) {
 	}
 	frame := &ui.Frame{Face: ui.Portal, City: a.City.In(lang), Brand: a.Brand.In(lang), Home: a.Home, ClauseBase: clauses, Path: r.URL.RequestURI(), Version: a.Version}
 	r = r.WithContext(ui.WithFrame(r.Context(), frame))
-	ui.Render(w, r, docsPage(a.groups(lang)))
+	person := ""
+	if who := actorOf(r.Context()); who.Kind == identity.Person {
+		person = strings.Join([]string{who.Name, who.BodyName, who.Post.Text().In(lang)}, " · ")
+	}
+	ui.Render(w, r, docsPage(a.groups(lang), person))
 }
 
 // groups reads the document: operations by tag, in the order of their paths.

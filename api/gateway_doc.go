@@ -74,7 +74,7 @@ func queryParam(name, doc string, schema *huma.Schema) *huma.Param {
 
 func dataOperation(id, method, path, summary, doc string, body, answer *huma.Schema) huma.Operation {
 	op := huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Description: doc, Tags: []string{"data"},
+		OperationID: id, Method: method, Path: path, Summary: summary, Description: doc, Tags: []string{"data"}, Security: bySystems,
 		Parameters: []*huma.Param{
 			{Name: "code", In: "path", Required: true, Description: "资源代码，斜线写作 - / resource code, its slash written -", Schema: text},
 			headerParam("X-Gongshu-Purpose", "具体用途，须为授权用途之一；授权只有一个用途时可省略 / purpose, one of the grant's (FZM-29, LY-21)"),

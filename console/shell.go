@@ -5,36 +5,51 @@ import (
 	"net/url"
 	"strings"
 
+	"gongshu/identity"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/org"
 	"gongshu/ui"
 )
 
-const (
-	sessionCookie = "gongshu_session"
-	passwordPage  = "/console/account/password"
-)
+const passwordPage = "/console/account/password"
+
+// Session finds the person behind a request's cookie, for the console and the API:
+// an anonymous visitor where there is none or the session is over.
+func Session(people *org.Service) func(r *http.Request) (identity.Actor, error) {
+	return func(r *http.Request) (identity.Actor, error) {
+		ctx := r.Context()
+		nobody := identity.Visitor(web.Addr(r), web.Lang(ctx))
+		token := web.SessionToken(r)
+		if token == "" {
+			return nobody, nil
+		}
+		a, err := people.Session(ctx, token, web.Addr(r), web.Lang(ctx))
+		if errs.Is(err, errs.Unauthenticated) {
+			return nobody, nil
+		}
+		return a, err
+	}
+}
 
 // enter finds out who acts from the session's cookie and puts the page's frame
 // into the context. Whoever is not logged in goes to the log-in page and comes
 // back afterwards; whoever still has a one-time password changes it first.
 func (c *Console) enter(next http.Handler) http.Handler {
+	session := Session(c.Org)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// What officials see is for them alone: no cache on the way keeps it.
 		w.Header().Set("Cache-Control", "no-store")
 		ctx := r.Context()
 		a := actor(r)
-		if token := sessionToken(r); a.IsAnonymous() && token != "" && !open(r.URL.Path) {
-			resumed, err := c.Org.Session(ctx, token, web.Addr(r), web.Lang(ctx))
-			switch {
-			case err == nil:
-				a = resumed
-			case !errs.Is(err, errs.Unauthenticated):
+		if a.IsAnonymous() && !open(r.URL.Path) {
+			resumed, err := session(r)
+			if err != nil {
 				r = r.WithContext(ui.WithFrame(ctx, c.frame(r, a)))
 				web.Fail(w, r, err)
 				return
 			}
+			a = resumed
 		}
 		ctx = WithActor(ctx, a)
 		r = r.WithContext(ui.WithFrame(ctx, c.frame(r.WithContext(ctx), a)))
@@ -73,23 +88,6 @@ func (c *Console) sendToLogin(w http.ResponseWriter, r *http.Request) {
 // open says which pages need no log-in.
 func open(path string) bool { return path == "/console/login" }
 
-func sessionToken(r *http.Request) string {
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		return cookie.Value
-	}
-	return ""
-}
-
-// setSession gives the browser its token until it is closed; how long the token
-// counts is decided by the session in the database. "" takes it away.
-func setSession(w http.ResponseWriter, r *http.Request, token string) {
-	cookie := &http.Cookie{Name: sessionCookie, Value: token, Path: "/console/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: web.IsTLS(r)}
-	if token == "" {
-		cookie.MaxAge = -1
-	}
-	http.SetCookie(w, cookie)
-}
-
 // back keeps a return address inside the console.
 func back(address string) string {
 	u, err := url.Parse(address)
@@ -116,7 +114,7 @@ func (c *Console) routesShell(mux *http.ServeMux) {
 func (c *Console) loginForm(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	view := loginView{back: back(r.URL.Query().Get("back"))}
-	if token := sessionToken(r); token != "" {
+	if token := web.SessionToken(r); token != "" {
 		if _, err := c.Org.Session(ctx, token, web.Addr(r), web.Lang(ctx)); err == nil {
 			http.Redirect(w, r, view.back, http.StatusSeeOther)
 			return
@@ -153,7 +151,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		ui.RenderStatus(w, r, web.Status(err), loginPage(view))
 		return
 	}
-	setSession(w, r, token)
+	web.SetSession(w, r, token)
 	if a.MustChange {
 		http.Redirect(w, r, passwordPage, http.StatusSeeOther)
 		return
@@ -166,7 +164,7 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	setSession(w, r, "")
+	web.SetSession(w, r, "")
 	http.Redirect(w, r, "/console/login", http.StatusSeeOther)
 }
 
@@ -207,7 +205,7 @@ func (c *Console) changePassword(w http.ResponseWriter, r *http.Request) {
 		fail(err)
 		return
 	}
-	setSession(w, r, token)
+	web.SetSession(w, r, token)
 	http.Redirect(w, r, "/console/account/sessions?changed=1", http.StatusSeeOther)
 }
 
@@ -236,7 +234,7 @@ func (c *Console) endSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if id == a.SessionID {
-		setSession(w, r, "")
+		web.SetSession(w, r, "")
 		http.Redirect(w, r, "/console/login", http.StatusSeeOther)
 		return
 	}

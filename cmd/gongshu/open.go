@@ -44,4 +44,3 @@ func openPortalNode(ctx context.Context, s stores, now func() time.Time) (a *app
 	}
 	return a, a.openPortal(ctx)
 }
-

@@ -81,6 +81,7 @@ func (a *app) handler(roles []string) http.Handler {
 			Profile: a.profile, Identity: a.identity, Warehouse: a.warehouse, Quality: a.quality, Intake: a.intake, Gateway: a.gateway, Agreement: a.agreement, Sharing: a.sharing, Audit: a.log,
 			Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices,
 		})
+		systems.Session = console.Session(a.org)
 		systems.Org, systems.Sharing, systems.Catalog = a.org, a.sharing, a.catalog
 		mux.Handle("/console/", officials)
 	}

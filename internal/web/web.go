@@ -226,11 +226,19 @@ func (s *Site) headers(next http.Handler) http.Handler {
 	})
 }
 
+// SameSite reports whether a request was not made by another site's page, as far
+// as the browser says: a program, an old browser, or a page of this very site.
+func SameSite(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "" || site == "same-origin" || site == "none"
+}
+
 // sameOrigin refuses state-changing requests that another site made a browser
 // send. Browsers say where a request comes from (Sec-Fetch-Site or Origin); a
 // request that carries cookies and says neither is refused too, so that no old
 // browser slips through. Keys of API clients travel in headers that another
-// site cannot set, so requests without cookies pass.
+// site cannot set, so requests without cookies and calls of the API with a key
+// pass: where there is a key, cookies count for nothing.
 func (s *Site) sameOrigin(next http.Handler) http.Handler {
 	guard := http.NewCrossOriginProtection()
 	for _, origin := range s.Trusted {
@@ -244,6 +252,10 @@ func (s *Site) sameOrigin(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if isAPI(r) && carriesKey(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		silent := r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == ""
 		if (silent && r.Header.Get("Cookie") != "") || guard.Check(r) != nil {
 			Fail(w, r, errs.New(errs.Forbidden, errs.T(
@@ -253,6 +265,13 @@ func (s *Site) sameOrigin(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// carriesKey reports whether a request says who calls in a header that browsers
+// never send by themselves, as they do a password of the scheme Basic.
+func carriesKey(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return scheme != "" && !strings.EqualFold(scheme, "Basic") && !strings.EqualFold(scheme, "Digest") && !strings.EqualFold(scheme, "Negotiate") && !strings.EqualFold(scheme, "NTLM")
 }
 
 func (s *Site) limitBody(next http.Handler) http.Handler {
