@@ -85,7 +85,10 @@ func (l *Log) AppendTx(ctx context.Context, tx *db.Tx, entries ...Entry) (seq in
 	if err != nil {
 		return 0, err
 	}
-	tx.AfterCommit(l.notify)
+	tx.AfterCommit(func() {
+		l.report(nil)
+		l.notify()
+	})
 	return first + int64(len(entries)) - 1, nil
 }
 
@@ -181,7 +184,11 @@ func (l *Log) report(err error) {
 	if (err == nil) == old.OK {
 		return
 	}
-	l.state.Store(&State{OK: err == nil, Since: l.now(), Err: err, Tampered: old.Tampered})
+	if err != nil {
+		l.probed.Store(int64(time.Since(started)))
+	}
+	// Where another writer was faster, its news stand.
+	l.state.CompareAndSwap(old, &State{OK: err == nil, Since: l.now(), Err: err, Tampered: old.Tampered})
 }
 
 // notify tells the integrator that there are new entries.

@@ -106,6 +106,7 @@ type Log struct {
 	writer  writer
 
 	state   atomic.Pointer[State]
+	probed  atomic.Int64  // when Ready last let a caller through while down
 	changed chan struct{} // tells Run that there is something to integrate
 	tree    treeCache
 }
@@ -173,15 +174,28 @@ func (l *Log) Close() error {
 // State returns whether the log takes entries.
 func (l *Log) State() State { return *l.state.Load() }
 
+// probeEvery is how often a reader is let through while the log is down.
+const probeEvery = 200 * time.Millisecond
+
 // Ready returns nil when the log takes entries, and the errs.Unavailable that a
 // data service answers with when the last attempt to write failed. It asks no
-// database: the attempts themselves find out when the store is back.
+// database: while the log is down one caller in 200 ms gets nil all the same, so that
+// reads find out by themselves when it is back. That one, too, releases nothing
+// without its entry.
 func (l *Log) Ready() error {
-	if s := l.State(); !s.OK {
-		return unavailable(s.Err)
+	s := l.State()
+	if s.OK {
+		return nil
 	}
-	return nil
+	now, last := int64(time.Since(started)), l.probed.Load()
+	if now-last >= int64(probeEvery) && l.probed.CompareAndSwap(last, now) {
+		return nil
+	}
+	return unavailable(s.Err)
 }
+
+// started is what probes measure time from: a clock that nobody sets.
+var started = time.Now()
 
 // Digest returns the keyed digest (SM3-HMAC, 32 hexadecimal digits of it) of a
 // personal value of a kind ("resident_id"), for Entry.Subjects and notes. Equal

@@ -220,7 +220,7 @@ func (st *stream) run(ctx context.Context) (StreamEnd, error) {
 		if err != nil {
 			return db.Classify(err)
 		}
-		if err := st.p.still(); err != nil {
+		if err := st.p.still(st.call); err != nil {
 			return err
 		}
 		st.begun = true
@@ -340,7 +340,7 @@ func (st *stream) write() error {
 
 // alive refuses to go on once the grant has ended.
 func (st *stream) alive() error {
-	if err := st.p.still(); err != nil {
+	if err := st.p.still(st.call); err != nil {
 		return err
 	}
 	if st.p.Grant.State(st.s.deps.Now()) != Active {

@@ -51,7 +51,6 @@ type Service struct {
 	meters  map[string]*meter // by grant; under sync
 	secrets secrets
 	quiet   quiet
-	probed  atomic.Int64 // when a request last tried a log that is down
 	ledgers keyedMutex
 }
 

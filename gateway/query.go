@@ -143,7 +143,7 @@ func (s *Service) query(ctx context.Context, call *Call, p *Plan, body []byte, a
 	a.Body = append(a.Body, `,"audit":`...)
 	a.Body = strconv.AppendInt(a.Body, a.Seq, 10)
 	a.Body = append(a.Body, "}\n"...)
-	return p.still()
+	return p.still(call)
 }
 
 // choose turns a.fields into positions of the plan's columns, all of them when

@@ -325,7 +325,7 @@ func (s *Service) tabulate(ctx context.Context, call *Call, p *Plan, b *binding,
 		return false, err
 	}
 	s.writeStatistics(p, sp, groups, shown, hidden, a)
-	return false, p.still()
+	return false, p.still(call)
 }
 
 func clausesOr(clause, other string) []string {

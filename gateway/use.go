@@ -38,7 +38,7 @@ type Call struct {
 // the purpose, its rate and its quota, and completes the facts. It reads memory
 // only, but for the first request of a day under a quota.
 func (s *Service) plan(ctx context.Context, call *Call, mode Mode) (*Plan, error) {
-	if err := s.deps.Audit.Ready(); err != nil && !s.probe() {
+	if err := s.deps.Audit.Ready(); err != nil {
 		return nil, err
 	}
 	if err := s.fresh(ctx); err != nil {
@@ -53,14 +53,6 @@ func (s *Service) plan(ctx context.Context, call *Call, mode Mode) (*Plan, error
 		return p, err
 	}
 	return p, s.admit(ctx, p, now)
-}
-
-// probe lets one request in 200 ms through while the log is down, so that it is
-// found out when the log is back; without an entry that one releases nothing either.
-func (s *Service) probe() bool {
-	now := monotonic()
-	last := s.probed.Load()
-	return now-last > int64(200*time.Millisecond) && s.probed.CompareAndSwap(last, now)
 }
 
 // match finds the newest grant in force for the caller; one that covers the
@@ -142,12 +134,13 @@ func clipped(s string) string {
 	return string(r)
 }
 
-// still refuses to release when the grant ended while the answer was made.
-func (p *Plan) still() error {
+// still refuses to release when the grant ended, or the caller's key or client was
+// shut out, while the answer was made.
+func (p *Plan) still(call *Call) error {
 	if p.ended.Load() {
 		return errs.New(errs.Gone, errs.T("授权在处理期间被收回或变更，未放行数据", "the grant was revoked or changed meanwhile; nothing is released")).In("grant")
 	}
-	return nil
+	return call.Caller.Still()
 }
 
 // entry is the audit entry of a use: all seven facts of FZM-29 and LY-21.

@@ -132,7 +132,7 @@ func (s *Service) verify(ctx context.Context, call *Call, p *Plan, body []byte, 
 	a.Body = append(a.Body, `},"audit":`...)
 	a.Body = strconv.AppendInt(a.Body, a.Seq, 10)
 	a.Body = append(a.Body, "}\n"...)
-	return p.still()
+	return p.still(call)
 }
 
 // same compares a stored value with a claimed one of the same column.

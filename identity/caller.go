@@ -22,6 +22,22 @@ type Caller struct {
 
 	expires int64 // ms, 0 = none
 	signing []byte
+	of      *Service
+}
+
+// Still tells whether the caller would be let in now, from memory: what takes long
+// asks it before it goes on, so that a key revoked or a client closed meanwhile
+// ends it. Errors are those of ByKey but for the address.
+func (c *Caller) Still() error {
+	if c.of == nil {
+		return errs.New(errs.Internal, errs.T("调用方未经身份核验", "the caller was not authenticated"))
+	}
+	t := c.of.clients.Load()
+	now, known := t.byID[c.Key]
+	if !known {
+		return t.unknown()
+	}
+	return c.of.standing(now)
 }
 
 // clientTable is what authentication reads: replaced whole, never changed.
@@ -49,7 +65,7 @@ func (s *Service) LoadClients(ctx context.Context) error {
 				bad = fmt.Errorf("identity: key %s: digest is not SM3", key)
 				return
 			}
-			caller := &Caller{Client: c, Key: key, expires: expires, signing: s.signingSecret(key),
+			caller := &Caller{Client: c, Key: key, expires: expires, signing: s.signingSecret(key), of: s,
 				Actor: Actor{Kind: Client, ID: c.ID, Name: c.Name, Body: c.Body, BodyName: c.BodyName,
 					District: c.District, Level: c.Level, Client: c.ID, Lang: "zh"}}
 			t.keys[sum], t.byID[key] = caller, caller
@@ -157,16 +173,25 @@ func (t *clientTable) unknown() error {
 	return errs.New(errs.Unauthenticated, errs.T("接口密钥不存在或已停用", "The API key is not known or has been revoked"))
 }
 
-func (s *Service) admit(c *Caller, addr netip.Addr) error {
-	now := s.now().UnixMilli()
+// standing refuses a key that has expired and a client that is closed.
+func (s *Service) standing(c *Caller) error {
 	switch {
-	case c.expires != 0 && now >= c.expires:
+	case c.expires != 0 && s.now().UnixMilli() >= c.expires:
 		return errs.New(errs.Unauthenticated, errs.T("接口密钥已过期，请更换", "The API key has expired; rotate it"))
 	case c.Client.State != Active:
 		return errs.New(errs.Unauthenticated, errs.T("接口客户端已停用", "The API client is disabled"))
-	case !allowed(c.Client.Addresses, addr):
+	}
+	return nil
+}
+
+func (s *Service) admit(c *Caller, addr netip.Addr) error {
+	if err := s.standing(c); err != nil {
+		return err
+	}
+	if !allowed(c.Client.Addresses, addr) {
 		return errs.Newf(errs.Forbidden, "来源地址 %s 不在该客户端的允许名单内", "The source address %s is not on the client's list", addr.String())
 	}
+	now := s.now().UnixMilli()
 	if last, seen := s.used.Load(c.Key); !seen || now-last.(int64) > 30_000 {
 		s.used.Store(c.Key, now)
 	}

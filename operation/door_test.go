@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"gongshu/audit"
 	"gongshu/audit/audittest"
@@ -137,6 +138,44 @@ func TestReadIsAuditedBeforeItReturns(t *testing.T) {
 		log.Close()
 		if err := door.Read(t.Context(), steward(), act, own, func(context.Context) error { return nil }); err == nil {
 			t.Error("a read was released though its entry could not be kept")
+		}
+	})
+}
+
+// TestReadsNoticeThatTheLogIsBack: while the log is down nothing is released, and
+// reads alone find out when it takes entries again.
+func TestReadsNoticeThatTheLogIsBack(t *testing.T) {
+	clause.Covers(t, "FZM-29")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		door, log := open(t, d)
+		own := operation.Target{Kind: "account", ID: "p1"}
+		read := func() error {
+			return door.Read(t.Context(), steward(), act, own, func(context.Context) error { return nil })
+		}
+		rename := func(from, to string) {
+			if _, err := d.SQL().ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rename("audit_entry", "audit_gone")
+		for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if err := read(); !errs.Is(err, errs.Unavailable) {
+				t.Fatalf("a read while the log is down: %v", err)
+			}
+		}
+		if log.State().OK {
+			t.Error("nobody noticed that the log is down")
+		}
+		rename("audit_gone", "audit_entry")
+		mended := time.Now()
+		for read() != nil {
+			if time.Since(mended) > 5*time.Second {
+				t.Fatal("reads have not noticed that the log is back")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if err := read(); err != nil || !log.State().OK || len(entries(t, log)) != 2 {
+			t.Errorf("after it is back: %v, %d entries", err, len(entries(t, log)))
 		}
 	})
 }
