@@ -27,7 +27,7 @@ func auditFigures(ctx context.Context, env Env) ([]Row, error) {
 	var rows []Row
 	stores := []struct{ name, url string }{{"SQLite", "sqlite:" + filepath.Join(env.Dir, "audit.db")}}
 	if env.Postgres != "" {
-		url, drop, err := auditDatabase(ctx, env.Postgres)
+		url, drop, err := newDatabase(ctx, env.Postgres)
 		if err != nil {
 			return nil, err
 		}
@@ -44,23 +44,6 @@ func auditFigures(ctx context.Context, env Env) ([]Row, error) {
 		rows = append(rows, more...)
 	}
 	return rows, nil
-}
-
-func auditDatabase(ctx context.Context, server string) (url string, drop func(), err error) {
-	admin, err := db.Open(ctx, server)
-	if err != nil {
-		return "", nil, err
-	}
-	name := "bench_audit_" + strings.ReplaceAll(db.NewID(), "-", "")
-	if _, err := admin.SQL().ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
-		admin.Close()
-		return "", nil, err
-	}
-	url = strings.Replace(server, "/postgres?", "/"+name+"?", 1)
-	return url, func() {
-		admin.SQL().ExecContext(context.WithoutCancel(ctx), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-		admin.Close()
-	}, nil
 }
 
 func auditStore(ctx context.Context, env Env, name, url string, entries int, slice time.Duration) ([]Row, error) {

@@ -360,11 +360,11 @@ func gatewayFigures(ctx context.Context, env Env) ([]Row, error) {
 			}
 			var drop func()
 			var err error
-			if target.control, drop, err = auditDatabase(ctx, env.Postgres); err != nil {
+			if target.control, drop, err = newDatabase(ctx, env.Postgres); err != nil {
 				return nil, err
 			}
 			defer drop()
-			if target.rows, drop, err = auditDatabase(ctx, env.Postgres); err != nil {
+			if target.rows, drop, err = newDatabase(ctx, env.Postgres); err != nil {
 				return nil, err
 			}
 			defer drop()

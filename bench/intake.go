@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,6 +53,9 @@ type house struct {
 	catalog   *catalog.Service
 	intake    *intake.Service
 	warehouse *warehouse.Store
+	db        *db.DB
+	door      *operation.Door
+	log       *audit.Log
 	closers   []func() error
 	serial    int
 }
@@ -108,6 +110,7 @@ func openHouse(ctx context.Context, control, rows, dir string) (h *house, err er
 	if err != nil {
 		return h, err
 	}
+	h.db, h.door, h.log = d, door, log
 	if h.warehouse, err = warehouse.Open(ctx, rows); err != nil {
 		return h, err
 	}
@@ -283,42 +286,22 @@ func watch(f func() error) (uint64, error) {
 }
 
 func intakePostgres(ctx context.Context, env Env, data, changed *benchRows, file, changedFile []byte, rounds int) ([]Row, error) {
-	name := "bench_intake_" + strings.ReplaceAll(db.NewID(), "-", "")
-	u, err := url.Parse(env.Postgres)
+	address, dropAll, err := newDatabase(ctx, env.Postgres)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := pgxpool.New(ctx, env.Postgres)
+	defer dropAll()
+	pool, err := pgxpool.New(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	defer admin.Close()
-	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		return nil, err
-	}
-	defer admin.Exec(context.WithoutCancel(ctx), "DROP DATABASE "+name+" WITH (FORCE)")
-	u.Path = "/" + name
-	raw, err := pgxpool.New(ctx, u.String())
-	if err != nil {
-		return nil, err
-	}
-	defer raw.Close()
-	h, err := openHouse(ctx, u.String(), u.String(), env.Dir)
+	defer pool.Close()
+	raw := &rawPostgres{Pool: pool}
+	h, err := openHouse(ctx, address, address, env.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer h.close()
-	serial := 0
-	rawTable := func(rows *benchRows) (string, error) {
-		serial++
-		t := fmt.Sprintf("raw_%d", serial)
-		_, err := raw.Exec(ctx, "CREATE TABLE "+t+" "+benchDDL)
-		if err == nil && rows != nil {
-			_, err = rawCopy(ctx, raw, t, rows)
-		}
-		return t, err
-	}
-	drop := func(t string) { raw.Exec(ctx, "DROP TABLE "+t) }
 	var rows []Row
 	add := func(what, against string, least float64, ours, theirs func() (int, time.Duration, error)) error {
 		own, base, ratio, err := paired(rounds, ours, theirs)
@@ -337,14 +320,12 @@ func intakePostgres(ctx context.Context, env Env, data, changed *benchRows, file
 			defer h.warehouse.Drop(ctx, r.ID)
 			return h.send(ctx, r, warehouse.Append, file, data.n)
 		}, func() (int, time.Duration, error) {
-			t, err := rawTable(nil)
+			t, err := raw.table(ctx, nil)
 			if err != nil {
 				return 0, 0, err
 			}
-			defer drop(t)
-			began := time.Now()
-			n, err := rawCopy(ctx, raw, t, data)
-			return n, time.Since(began), err
+			defer raw.drop(ctx, t)
+			return raw.copy(ctx, t, data)
 		}),
 		add("the same, upsert of changed rows, PostgreSQL", "COPY to a temporary table + insert … on conflict", 0.7, func() (int, time.Duration, error) {
 			r, err := h.table(ctx)
@@ -357,39 +338,15 @@ func intakePostgres(ctx context.Context, env Env, data, changed *benchRows, file
 			}
 			return h.send(ctx, r, warehouse.Upsert, changedFile, data.n)
 		}, func() (int, time.Duration, error) {
-			t, err := rawTable(data)
+			t, err := raw.table(ctx, data)
 			if err != nil {
 				return 0, 0, err
 			}
-			defer drop(t)
-			c, err := raw.Acquire(ctx)
-			if err != nil {
-				return 0, 0, err
-			}
-			defer c.Release()
-			began := time.Now()
-			pg := c.Conn().PgConn()
-			if _, err := pg.Exec(ctx, "BEGIN; CREATE TEMPORARY TABLE stage (LIKE "+t+") ON COMMIT DROP").ReadAll(); err != nil {
-				return 0, 0, err
-			}
-			if _, err := pg.CopyFrom(ctx, bytes.NewReader(changed.csv), "COPY stage FROM STDIN (FORMAT csv)"); err != nil {
-				return 0, 0, err
-			}
-			_, err = pg.Exec(ctx, "INSERT INTO "+t+" SELECT * FROM stage ON CONFLICT (c1) DO UPDATE SET c2 = excluded.c2, c3 = excluded.c3, c4 = excluded.c4, c5 = excluded.c5, c6 = excluded.c6, c7 = excluded.c7, c8 = excluded.c8, c9 = excluded.c9, c10 = excluded.c10; COMMIT").ReadAll()
-			return changed.n, time.Since(began), err
+			defer raw.drop(ctx, t)
+			return raw.merge(ctx, t, changed)
 		}),
 	)
 	return rows, err
-}
-
-func rawCopy(ctx context.Context, raw *pgxpool.Pool, into string, rows *benchRows) (int, error) {
-	c, err := raw.Acquire(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Release()
-	_, err = c.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows.csv), "COPY "+into+" FROM STDIN (FORMAT csv)")
-	return rows.n, err
 }
 
 func intakeSQLite(ctx context.Context, env Env, data *benchRows, file []byte, rounds int) ([]Row, error) {
@@ -416,31 +373,7 @@ func intakeSQLite(ctx context.Context, env Env, data *benchRows, file []byte, ro
 		}
 		defer raw.Close()
 		raw.SetMaxOpenConns(1)
-		if _, err := raw.ExecContext(ctx, "CREATE TABLE t "+benchLiteDDL); err != nil {
-			return 0, 0, err
-		}
-		began := time.Now()
-		tx, err := raw.BeginTx(ctx, nil)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer tx.Rollback()
-		insert, err := tx.PrepareContext(ctx, "INSERT INTO t VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-		if err != nil {
-			return 0, 0, err
-		}
-		args := make([]any, 10)
-		for _, b := range data.blocks {
-			for r := range b.Len() {
-				for c := range args {
-					args[c] = string(b.Cell(r, c))
-				}
-				if _, err := insert.ExecContext(ctx, args...); err != nil {
-					return 0, 0, err
-				}
-			}
-		}
-		return data.n, time.Since(began), tx.Commit()
+		return rawInsert(ctx, raw, "t", data)
 	})
 	if err != nil {
 		return nil, err
@@ -451,17 +384,13 @@ func intakeSQLite(ctx context.Context, env Env, data *benchRows, file []byte, ro
 	if err != nil {
 		return rows, err
 	}
-	runtime.GC()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	peak, err := watch(func() error {
+	grown, err := flat(func() error {
 		_, _, err := h.send(ctx, r, warehouse.Append, file, data.n)
 		return err
 	})
 	if err != nil {
 		return rows, err
 	}
-	grown := int64(peak) - int64(before.HeapInuse+before.StackInuse)
-	rows = append(rows, Row{What: fmt.Sprintf("memory while %d rows go in, embedded", data.n), Value: fmt.Sprintf("%d MB above rest", max(grown, 0)>>20), Bar: "< 256 MB", OK: grown < 256<<20})
+	rows = append(rows, Row{What: fmt.Sprintf("memory while %d rows go in, embedded", data.n), Value: fmt.Sprintf("%d MB above rest", grown), Bar: "< 256 MB", OK: grown < 256})
 	return rows, nil
 }

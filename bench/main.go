@@ -1,6 +1,6 @@
 // Command bench measures the figures of docs/benchmarks.md and writes them there:
 //
-//	go run ./bench [--only gateway,intake] [--out docs/benchmarks.md] [--quick]
+//	go run ./bench [--only gateway,intake] [--out docs/benchmarks.md] [--quick] [--growth]
 //
 // A figure is a ratio of two things measured in one run, taken in short paired
 // slices, with the median of the ratios, because machines are noisy and an
@@ -9,13 +9,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -44,18 +46,28 @@ type Env struct {
 	Dir string
 }
 
+type suite struct {
+	name   string
+	run    func(ctx context.Context, env Env) ([]Row, error)
+	growth bool // run by --growth or by name only: it takes long
+}
+
 // suites are run in this order; each lives in its own file.
-var suites = []struct {
-	name string
-	run  func(ctx context.Context, env Env) ([]Row, error)
-}{
-	{"gateway", gatewayFigures},
-	{"masks", maskFigures},
-	{"audit", auditFigures},
-	{"warehouse", warehouseFigures},
-	{"intake", intakeFigures},
-	{"search", searchFigures},
-	{"program", programFigures},
+var suites []suite
+
+func init() {
+	suites = []suite{
+		{name: "gateway", run: gatewayFigures},
+		{name: "peer", run: peerFigures},
+		{name: "masks", run: maskFigures},
+		{name: "download", run: downloadFigures},
+		{name: "audit", run: auditFigures},
+		{name: "warehouse", run: warehouseFigures},
+		{name: "intake", run: intakeFigures},
+		{name: "search", run: searchFigures},
+		{name: "program", run: programFigures},
+		{name: "growth", run: growthFigures, growth: true},
+	}
 }
 
 func main() {
@@ -70,20 +82,43 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "names of suites, separated by commas; all by default")
-	out := flags.String("out", "docs/benchmarks.md", "the file to write; - prints")
+	out := flags.String("out", "docs/benchmarks.md", "the file whose sections are written anew; - prints")
 	quick := flags.Bool("quick", false, "short slices: a check that the suites work, not figures")
+	grow := flags.Bool("growth", false, "measure how cost grows with ten times the data instead (suite growth)")
+	profile := flags.String("profile", "", "write a processor profile of the run to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var wanted []string
-	if *only != "" {
-		wanted = strings.Split(*only, ",")
+	wanted := map[string]bool{}
+	for name := range strings.SplitSeq(*only, ",") {
+		if name != "" && !slices.ContainsFunc(suites, func(s suite) bool { return s.name == name }) {
+			return fmt.Errorf("there is no suite %q", name)
+		}
+		wanted[name] = true
 	}
-	var page bytes.Buffer
-	fmt.Fprintf(&page, "# Figures\n\n%s, %s/%s, %d cores, %s, Go %s. Written by `make bench`. Ratios are medians of paired slices of one run; absolute numbers belong to this machine only. A row that falls short says so.\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), strings.TrimPrefix(runtime.Version(), "go"))
-	for _, suite := range suites {
-		if wanted != nil && !slices.Contains(wanted, suite.name) {
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	old := ""
+	if *out != "-" {
+		text, err := os.ReadFile(*out)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		old = string(text)
+	}
+	sections := sectionsOf(old)
+	for _, s := range suites {
+		switch {
+		case *only != "" && !wanted[s.name], *only == "" && *grow != s.growth:
 			continue
 		}
 		dir, err := os.MkdirTemp("", "gongshu-bench-")
@@ -91,35 +126,89 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		began := time.Now()
-		fmt.Fprintf(os.Stderr, "bench: %s …\n", suite.name)
-		rows, err := suite.run(ctx, Env{Quick: *quick, Postgres: os.Getenv("GONGSHU_BENCH_POSTGRES"), Dir: dir})
+		fmt.Fprintf(os.Stderr, "bench: %s …\n", s.name)
+		rows, err := s.run(ctx, Env{Quick: *quick, Postgres: os.Getenv("GONGSHU_BENCH_POSTGRES"), Dir: dir})
 		os.RemoveAll(dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w", suite.name, err)
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "bench: %s took %v\n", suite.name, time.Since(began).Round(time.Second))
-		fmt.Fprintf(&page, "\n## %s\n\n| what | figure | against | its figure | ratio | must reach | |\n|---|---|---|---|---|---|---|\n", suite.name)
-		for _, r := range rows {
-			verdict := "short"
-			if r.OK {
-				verdict = "reached"
-			}
-			if r.Bar == "" {
-				verdict = ""
-			}
-			fmt.Fprintf(&page, "| %s | %s | %s | %s | %s | %s | %s |\n", r.What, r.Value, r.Against, r.Base, r.Ratio, r.Bar, verdict)
-		}
-		for _, r := range rows {
-			if r.Note != "" {
-				fmt.Fprintf(&page, "\n*%s.* %s\n", r.What, r.Note)
+		fmt.Fprintf(os.Stderr, "bench: %s took %v\n", s.name, time.Since(began).Round(time.Second))
+		sections[s.name] = section(rows, *quick, time.Since(began))
+		// After each suite, so that a run that is cut short keeps what it measured.
+		if *out != "-" {
+			if err := os.WriteFile(*out, []byte(page(sections)), 0o644); err != nil {
+				return err
 			}
 		}
 	}
 	if *out == "-" {
-		_, err := os.Stdout.Write(page.Bytes())
+		_, err := os.Stdout.WriteString(page(sections))
 		return err
 	}
-	return os.WriteFile(*out, page.Bytes(), 0o644)
+	return nil
+}
+
+// sectionsOf takes a page apart by suite.
+func sectionsOf(text string) map[string]string {
+	sections := map[string]string{}
+	for i, part := range strings.Split("\n"+text, "\n## ") {
+		if name, body, ok := strings.Cut(part, "\n"); ok && i > 0 {
+			sections[name] = strings.TrimSpace(body)
+		}
+	}
+	return sections
+}
+
+// page puts the sections together, in the order of suites; those of suites that
+// are no more fall out.
+func page(sections map[string]string) string {
+	var b strings.Builder
+	b.WriteString("# Figures\n\nWritten by `make bench`; a section is replaced when its suite runs again (`./scripts/bench.sh --only NAME`, `--growth`), and says itself when and on what machine it was measured.\n\n" +
+		"A row is one figure. Where it is compared with something, both ran in turn in one run, in short slices, and the ratio is the median over the pairs of (our rate ÷ the other's rate): a machine's noise falls on both. " +
+		"For times and latencies the ratio is (ours ÷ the other's). Absolute numbers belong to the machine that the section names. *must reach* is the bar of the project's plan; a row that falls short of it says *short*, and a row without a bar is for knowledge only.\n")
+	var missing []string
+	for _, s := range suites {
+		if body := sections[s.name]; body != "" {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.name, body)
+		} else {
+			missing = append(missing, s.name)
+		}
+	}
+	if missing != nil {
+		fmt.Fprintf(&b, "\nNot measured yet: %s.\n", strings.Join(missing, ", "))
+	}
+	return b.String()
+}
+
+// section is one suite's part of the page.
+func section(rows []Row, quick bool, took time.Duration) string {
+	var b strings.Builder
+	length := "Full length"
+	if quick {
+		length = "**The short slices of `--quick`: a check that the suite works more than figures.**"
+	}
+	fmt.Fprintf(&b, "%s, %s, %s/%s, %d cores, %s, Go %s; took %v.\n\n| what | figure | against | its figure | ratio | must reach | |\n|---|---|---|---|---|---|---|\n", length,
+		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), strings.TrimPrefix(runtime.Version(), "go"), took.Round(time.Second))
+	for _, r := range rows {
+		verdict := "short"
+		switch {
+		case r.Value == "":
+			verdict = "not measured"
+		case r.Bar == "":
+			verdict = ""
+		case r.OK:
+			verdict = "reached"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.What, r.Value, r.Against, r.Base, r.Ratio, r.Bar, verdict)
+	}
+	// Rows that share a note are told once.
+	for i, r := range rows {
+		if r.Note == "" || i > 0 && slices.ContainsFunc(rows[:i], func(o Row) bool { return o.Note == r.Note }) {
+			continue
+		}
+		fmt.Fprintf(&b, "\n*%s.* %s\n", r.What, r.Note)
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // processor names the CPU as Linux does.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -113,27 +112,18 @@ func compared(what, against, unit string, least, own, base, ratio float64) Row {
 }
 
 func warehousePostgres(ctx context.Context, env Env, data, changed *benchRows, rounds int) ([]Row, error) {
-	name := "bench_warehouse_" + strings.ReplaceAll(db.NewID(), "-", "")
-	u, err := url.Parse(env.Postgres)
+	address, drop, err := newDatabase(ctx, env.Postgres)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := pgxpool.New(ctx, env.Postgres)
+	defer drop()
+	pool, err := pgxpool.New(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	defer admin.Close()
-	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		return nil, err
-	}
-	defer admin.Exec(context.WithoutCancel(ctx), "DROP DATABASE "+name+" WITH (FORCE)")
-	u.Path = "/" + name
-	raw, err := pgxpool.New(ctx, u.String())
-	if err != nil {
-		return nil, err
-	}
-	defer raw.Close()
-	s, err := warehouse.Open(ctx, u.String())
+	defer pool.Close()
+	raw := &rawPostgres{Pool: pool}
+	s, err := warehouse.Open(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -157,43 +147,6 @@ func warehousePostgres(ctx context.Context, env Env, data, changed *benchRows, r
 		}
 		return t.Resource, err
 	}
-	rawCopy := func(into string, rows *benchRows) (int, time.Duration, error) {
-		c, err := raw.Acquire(ctx)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer c.Release()
-		began := time.Now()
-		_, err = c.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows.csv), "COPY "+into+" FROM STDIN (FORMAT csv)")
-		return rows.n, time.Since(began), err
-	}
-	rawTable := func(rows *benchRows) (string, error) {
-		serial++
-		t := fmt.Sprintf("raw_%d", serial)
-		_, err := raw.Exec(ctx, "CREATE TABLE "+t+" "+benchDDL)
-		if err == nil && rows != nil {
-			_, _, err = rawCopy(t, rows)
-		}
-		return t, err
-	}
-	rawMerge := func(into string, rows *benchRows) (int, time.Duration, error) {
-		c, err := raw.Acquire(ctx)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer c.Release()
-		began := time.Now()
-		pg := c.Conn().PgConn()
-		if _, err := pg.Exec(ctx, "BEGIN; CREATE TEMPORARY TABLE stage (LIKE "+into+") ON COMMIT DROP").ReadAll(); err != nil {
-			return 0, 0, err
-		}
-		if _, err := pg.CopyFrom(ctx, bytes.NewReader(rows.csv), "COPY stage FROM STDIN (FORMAT csv)"); err != nil {
-			return 0, 0, err
-		}
-		_, err = pg.Exec(ctx, "INSERT INTO "+into+" SELECT * FROM stage ON CONFLICT (c1) DO UPDATE SET c2 = excluded.c2, c3 = excluded.c3, c4 = excluded.c4, c5 = excluded.c5, c6 = excluded.c6, c7 = excluded.c7, c8 = excluded.c8, c9 = excluded.c9, c10 = excluded.c10; COMMIT").ReadAll()
-		return rows.n, time.Since(began), err
-	}
-
 	var rows []Row
 	add := func(what, against, unit string, least float64, ours, theirs func() (int, time.Duration, error)) error {
 		own, base, ratio, err := paired(rounds, ours, theirs)
@@ -203,6 +156,7 @@ func warehousePostgres(ctx context.Context, env Env, data, changed *benchRows, r
 		rows = append(rows, compared(what, against, unit, least, own, base, ratio))
 		return nil
 	}
+	rawTable := func(rows *benchRows) (string, error) { return raw.table(ctx, rows) }
 	// with gives each slice a table of its own, made before the clock starts.
 	type slice func(table string) (int, time.Duration, error)
 	with := func(make func(*benchRows) (string, error), first *benchRows, run slice) func() (int, time.Duration, error) {
@@ -217,16 +171,16 @@ func warehousePostgres(ctx context.Context, env Env, data, changed *benchRows, r
 	err = errors.Join(
 		add("load append, PostgreSQL", "COPY of the same rows as CSV into a keyed table", "rows/s", 0.5,
 			with(fresh, nil, func(t string) (int, time.Duration, error) { return load(t, warehouse.Append, data) }),
-			with(rawTable, nil, func(t string) (int, time.Duration, error) { return rawCopy(t, data) })),
+			with(rawTable, nil, func(t string) (int, time.Duration, error) { return raw.copy(ctx, t, data) })),
 		add("load replace, PostgreSQL", "the same COPY", "rows/s", 0.5,
 			with(fresh, nil, func(t string) (int, time.Duration, error) { return load(t, warehouse.Replace, data) }),
-			with(rawTable, nil, func(t string) (int, time.Duration, error) { return rawCopy(t, data) })),
+			with(rawTable, nil, func(t string) (int, time.Duration, error) { return raw.copy(ctx, t, data) })),
 		add("load upsert, all rows new, PostgreSQL", "COPY to a temporary table + insert … on conflict", "rows/s", 0.7,
 			with(fresh, nil, func(t string) (int, time.Duration, error) { return load(t, warehouse.Upsert, data) }),
-			with(rawTable, nil, func(t string) (int, time.Duration, error) { return rawMerge(t, data) })),
+			with(rawTable, nil, func(t string) (int, time.Duration, error) { return raw.merge(ctx, t, data) })),
 		add("load upsert, all rows changed, PostgreSQL", "the same", "rows/s", 0.7,
 			with(fresh, data, func(t string) (int, time.Duration, error) { return load(t, warehouse.Upsert, changed) }),
-			with(rawTable, data, func(t string) (int, time.Duration, error) { return rawMerge(t, changed) })),
+			with(rawTable, data, func(t string) (int, time.Duration, error) { return raw.merge(ctx, t, changed) })),
 	)
 	if err != nil {
 		return nil, err
@@ -371,32 +325,7 @@ func warehouseSQLite(ctx context.Context, env Env, data *benchRows, rounds int) 
 		return load(table.Resource)
 	}, func() (int, time.Duration, error) {
 		serial++
-		name := fmt.Sprintf("raw_%d", serial)
-		if _, err := raw.ExecContext(ctx, "CREATE TABLE "+name+" "+benchLiteDDL); err != nil {
-			return 0, 0, err
-		}
-		began := time.Now()
-		tx, err := raw.BeginTx(ctx, nil)
-		if err != nil {
-			return 0, 0, err
-		}
-		defer tx.Rollback()
-		stmt, err := tx.PrepareContext(ctx, "INSERT INTO "+name+" VALUES (?,?,?,?,?,?,?,?,?,?)")
-		if err != nil {
-			return 0, 0, err
-		}
-		args := make([]any, len(table.Columns))
-		for _, b := range data.blocks {
-			for r := range b.Len() {
-				for c := range args {
-					args[c] = string(b.Cell(r, c))
-				}
-				if _, err := stmt.Exec(args...); err != nil {
-					return 0, 0, err
-				}
-			}
-		}
-		return data.n, time.Since(began), tx.Commit()
+		return rawInsert(ctx, raw, fmt.Sprintf("raw_%d", serial), data)
 	})
 	if err != nil {
 		return nil, err

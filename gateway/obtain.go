@@ -50,7 +50,7 @@ type StreamEnd struct {
 
 // flushAt is how much gathers before it is sent; between two sendings the grant is
 // looked at, so that a revocation cuts the stream here at once.
-const flushAt = 32 << 10
+const flushAt = 64 << 10
 
 // Obtain answers GET …/rows: a stream of the granted rows in the order of their
 // changes, in constant memory. open is called once, when the audit entry is
@@ -309,11 +309,11 @@ func (st *stream) visit(c warehouse.Change) error {
 
 // write masks and encodes the rows that are held.
 func (st *stream) write() error {
-	st.masker.Mask(st.masked, st.block)
+	block := st.masker.Mask(st.masked, st.block)
 	for r, row := range st.held {
 		n := len(st.b.out)
 		for i := range n {
-			st.cells[i] = st.masked.Cell(r, i)
+			st.cells[i] = block.Cell(r, i)
 			st.null[i] = len(st.cells[i]) == 0
 		}
 		if st.ops {

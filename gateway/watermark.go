@@ -118,13 +118,11 @@ func csvField(dst, c []byte, quote bool) []byte {
 		return append(dst, c...)
 	}
 	dst = append(dst, '"')
-	for _, b := range c {
-		if b == '"' {
-			dst = append(dst, '"')
-		}
-		dst = append(dst, b)
+	for i := bytes.IndexByte(c, '"'); i >= 0; i = bytes.IndexByte(c, '"') {
+		dst = append(append(dst, c[:i+1]...), '"')
+		c = c[i+1:]
 	}
-	return append(dst, '"')
+	return append(append(dst, c...), '"')
 }
 
 // ndjsonEncoder writes one object a line.

@@ -181,10 +181,10 @@ func (s *Service) pass(ctx context.Context, resource string, p *plan, give func(
 		if block.Len() == 0 {
 			return nil
 		}
-		masker.Mask(masked, block)
-		err := give(masked, func(r int) [][]byte {
+		open := masker.Mask(masked, block)
+		err := give(open, func(r int) [][]byte {
 			for i := range cells {
-				cells[i] = masked.Cell(r, i)
+				cells[i] = open.Cell(r, i)
 			}
 			return cells
 		})

@@ -1,6 +1,10 @@
 package privacy
 
-import "gongshu/tabular"
+import (
+	"slices"
+
+	"gongshu/tabular"
+)
 
 // BlockMasker masks rows a block at a time, column by column, which the encrypting
 // masks do several times as fast as value by value. It has scratch space and
@@ -14,9 +18,13 @@ type BlockMasker struct {
 // NewBlockMasker takes a mask a column, nil for a column that stays as it is.
 func NewBlockMasker(masks []*Masker) *BlockMasker { return &BlockMasker{masks: masks} }
 
-// Mask empties dst and writes the rows of src to it, masked, with their numbers.
-// Every row of src is as wide as there are masks. An empty cell stays empty.
-func (b *BlockMasker) Mask(dst, src *tabular.Block) {
+// Mask empties dst, writes the rows of src to it, masked, with their numbers, and
+// returns it; where no column has a mask it returns src as it is. Every row of src
+// is as wide as there are masks. An empty cell stays empty.
+func (b *BlockMasker) Mask(dst, src *tabular.Block) *tabular.Block {
+	if !slices.ContainsFunc(b.masks, func(m *Masker) bool { return m != nil }) {
+		return src
+	}
 	dst.Reset()
 	n := src.Len()
 	b.text, b.ends = b.text[:0], append(b.ends[:0], 0)
@@ -37,4 +45,5 @@ func (b *BlockMasker) Mask(dst, src *tabular.Block) {
 		}
 		dst.EndRow(src.Number(r))
 	}
+	return dst
 }

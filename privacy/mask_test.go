@@ -298,6 +298,9 @@ func TestBlocks(t *testing.T) {
 		src.EndRow(int64(7 + i))
 	}
 	b := NewBlockMasker(masks)
+	if NewBlockMasker(make([]*Masker, 4)).Mask(dst, src) != src {
+		t.Error("a block without masks is copied")
+	}
 	for range 2 { // again, over what the first left in the scratch space
 		b.Mask(dst, src)
 		if dst.Len() != len(rows) {

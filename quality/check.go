@@ -276,7 +276,11 @@ func (r *Run) row(in *tabular.Block, row int, out *tabular.Block, refs map[int][
 		from := len(buf)
 		grown, ok := tabular.Canonical(buf, it.typ, v, r.opt.Decimal)
 		if !ok || !it.fits(grown[from:]) {
-			r.fault(i, cell, Type, it.texts[Type])
+			why := it.texts[Type]
+			if (it.typ == 'D' || it.typ == 'T') && tabular.UnclearDate(v) {
+				why = it.unclear
+			}
+			r.fault(i, cell, Type, why)
 			out.Add(nil)
 			continue
 		}

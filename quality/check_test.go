@@ -325,3 +325,38 @@ func BenchmarkTenRules(b *testing.B) {
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// TestUnclearDates: a date that could be read as two days is refused with the form
+// to use, and one whose month is named is taken.
+func TestUnclearDates(t *testing.T) {
+	e, err := quality.Compile(resource(catalog.Item{Name: "登记日期", Type: catalog.Date}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := e.Start(quality.Options{Mapping: []int{0}, Today: "2026-11-21"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	in, out := tabular.NewBlock(), tabular.NewBlock()
+	for i, v := range []string{"20-Nov-2026", "03/04/2026", "soon"} {
+		in.AddString(v)
+		in.EndRow(int64(i + 2))
+	}
+	said := map[int64]errs.Text{}
+	if err := q.Check(context.Background(), in, out, func(in *tabular.Block, r int, fs []quality.Fault) error {
+		said[in.Number(r)] = fs[0].Text
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() != 1 || string(out.Cell(0, 0)) != "2026-11-20" || len(said) != 2 {
+		t.Fatalf("%d good rows, faults %v", out.Len(), said)
+	}
+	if why := said[3]; !strings.Contains(why.ZH, "不作猜测") || !strings.Contains(why.ZH, "2026-11-21") || !strings.Contains(why.EN, "is not guessed; write 2026-11-21") {
+		t.Errorf("the refusal of 03/04/2026 does not say what to write: %v", why)
+	}
+	if why := said[4]; strings.Contains(why.ZH, "不作猜测") {
+		t.Errorf("what is no date at all is called unclear: %v", why)
+	}
+}

@@ -41,6 +41,7 @@ type item struct {
 	reference  *catalog.Reference
 	notFuture  bool
 	texts      map[string]errs.Text
+	unclear    errs.Text // for a date that could be read in two ways
 	identifier map[privacy.Flaw]errs.Text
 }
 
@@ -116,6 +117,8 @@ func compileItem(it catalog.Item) (item, error) {
 	}
 	n := it.Name
 	c.texts[Required] = errs.Tf("“%s”为必填项，不能为空", "%q is required and must not be empty", n)
+	c.unclear = errs.Tf("“%s”的日期写法不明确，可能读成不同的日子（如 03/04/2026），不作猜测；请写作 2026-11-21 或 21-Nov-2026",
+		"%q has a date that could be read as different days (such as 03/04/2026), and is not guessed; write 2026-11-21 or 21-Nov-2026", n)
 	c.texts[Type] = errs.Tf("“%s”不是%s", "%[1]q is not %[3]s", n, typeZH(c.typ, it.Scale), typeEN(c.typ, it.Scale))
 	c.texts[Length] = errs.Tf("“%s”超过 %d 个字符", "%q is longer than %d characters", n, it.Length)
 	c.texts[Range] = rangeText(n, string(c.min), string(c.max))

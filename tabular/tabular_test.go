@@ -516,6 +516,51 @@ func TestProposals(t *testing.T) {
 	}
 }
 
+// TestDates: a month's English name makes a date sure; numbers with the year last, or
+// a year of two digits, are called unclear and never guessed.
+func TestDates(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		unclear  bool
+	}{
+		{"2026-11-21", "2026-11-21", false},
+		{"21-Nov-2026", "2026-11-21", false},
+		{"21 November 2026", "2026-11-21", false},
+		{"1/SEPT/2026", "2026-09-01", false},
+		{"Nov 21, 2026", "2026-11-21", false},
+		{"nov. 21 2026", "2026-11-21", false},
+		{"21-Nov-2026 00:00:00", "2026-11-21", false},
+		{"30-Feb-2026", "", false},
+		{"21-Non-2026", "", false},
+		{"Novembers 21, 2026", "", false},
+		{"21-Nov-20261", "", false},
+		{"November", "", false},
+		{"21-Nov", "", false},
+		{"21-Nov-26", "", true},
+		{"Nov 21, 26", "", true},
+		{"03/04/2026", "", true},
+		{"21/11/2026", "", true},
+		{"3-4-26", "", true},
+		{"03.04.2026 08:00", "", true},
+		{"3/4", "", false},
+		{"12.5.1", "", false},
+		{"10:30", "", false},
+		{"二〇二六", "", false},
+		{"2026-13-01", "", false},
+	} {
+		out, ok := Canonical(nil, 'D', []byte(c.in), '.')
+		if ok != (c.want != "") || string(out) != c.want && ok || UnclearDate([]byte(c.in)) != c.unclear {
+			t.Errorf("%q: %q, %v, unclear %v", c.in, out, ok, UnclearDate([]byte(c.in)))
+		}
+	}
+	for in, want := range map[string]string{"21-Nov-2026 10:30": "2026-11-21T10:30:00+08:00", "Nov 21, 2026 23:30:00Z": "2026-11-22T07:30:00+08:00",
+		"2026-01-01T00:30:00.25+09:30": "2025-12-31T23:00:00.250+08:00"} {
+		if out, ok := Canonical(nil, 'T', []byte(in), '.'); !ok || string(out) != want {
+			t.Errorf("%q: %q, want %q", in, out, want)
+		}
+	}
+}
+
 // Canonical forms are stable: the canonical form of a canonical form is itself.
 func TestCanonicalIsStable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -585,7 +630,7 @@ func FuzzRead(f *testing.F) {
 }
 
 func FuzzCanonical(f *testing.F) {
-	for _, s := range []string{"1", "-1,234.50", "2024-02-29", "20240229235959", "是", "¥5", "1e5"} {
+	for _, s := range []string{"1", "-1,234.50", "2024-02-29", "20240229235959", "21-Nov-2026 08:00", "Nov 21, 26", "是", "¥5", "1e5"} {
 		for _, t := range "INYBFDTLC" {
 			f.Add(byte(t), s)
 		}
@@ -594,6 +639,7 @@ func FuzzCanonical(f *testing.F) {
 		if strings.TrimSpace(v) == "" {
 			return
 		}
+		UnclearDate([]byte(v))
 		out, ok := Canonical([]byte("x"), typ, []byte(strings.TrimSpace(v)), '.')
 		if !ok && string(out) != "x" || ok && len(out) < 2 {
 			t.Fatalf("%c %q: %q %v", typ, v, out, ok)

@@ -14,7 +14,8 @@ import (
 //	I         -123               whole number within int64
 //	N, Y      -1234.50           decimal, at most 38 digits; Y may begin with ¥
 //	B, F      Go's shortest form of a float64
-//	D         2006-01-02         also from 2006/1/2, 2006.1.2, 20060102, 2006年1月2日
+//	D         2006-01-02         also from 2006/1/2, 2006.1.2, 20060102, 2006年1月2日,
+//	          2-Jan-2006, 2 January 2006, Jan 2, 2006; see [UnclearDate] for the rest
 //	T         2006-01-02T15:04:05+08:00, fraction to the millisecond when there
 //	          is one; a time without a zone is Chinese time
 //	L         1 or 0             from true, false, 是, 否, yes, no, Y, N, 1, 0
@@ -223,7 +224,8 @@ func number(p []byte, i, most int) (n, next int) {
 func scanDate(v []byte) (y, m, d, next int, ok bool) {
 	y, i := number(v, 0, 4)
 	if i != 4 {
-		return
+		y, m, d, next = scanEnglish(v)
+		return y, m, d, next, exists(y, m, d)
 	}
 	switch {
 	case i < len(v) && v[i] >= '0' && v[i] <= '9': // 20060102
@@ -253,8 +255,126 @@ func scanDate(v []byte) (y, m, d, next int, ok bool) {
 	default:
 		return
 	}
-	ok = y >= 1 && m >= 1 && m <= 12 && d >= 1 && d <= daysIn(y, m)
-	return
+	return y, m, d, next, exists(y, m, d)
+}
+
+func exists(y, m, d int) bool {
+	return y >= 1 && m >= 1 && m <= 12 && d >= 1 && d <= daysIn(y, m)
+}
+
+var months = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
+
+// monthName reads an English month, whole or its first three letters ("Sept" too)
+// with or without a full stop; 0 for anything else.
+func monthName(v []byte) (m, next int) {
+	for next < len(v) && (v[next]|0x20) >= 'a' && (v[next]|0x20) <= 'z' {
+		next++
+	}
+	if next < 3 || next > len("september") {
+		return 0, 0
+	}
+	word := string(bytes.ToLower(v[:next]))
+	if next < len(v) && v[next] == '.' {
+		next++
+	}
+	for i, name := range months {
+		if word == name || word == name[:3] || word == "sept" && i == 8 {
+			return i + 1, next
+		}
+	}
+	return 0, 0
+}
+
+// scanEnglish reads a date whose month is an English name, so that day and year
+// cannot be mixed up: 21-Nov-2026, 21 November 2026, Nov 21, 2026. The year has four
+// digits; y is 0 for anything else.
+func scanEnglish(v []byte) (y, m, d, next int) {
+	i := 0
+	between := func() { // one of the marks that stand between the parts
+		if i < len(v) && v[i] == ',' {
+			i++
+		}
+		if i < len(v) && (v[i] == ' ' || v[i] == '-' || v[i] == '/') {
+			i++
+		}
+	}
+	month := func() bool {
+		n := 0
+		m, n = monthName(v[i:])
+		i += n
+		return m > 0
+	}
+	day := func() bool {
+		d, i = number(v, i, 2)
+		return d > 0
+	}
+	if len(v) > 0 && v[0] >= '0' && v[0] <= '9' {
+		if !day() {
+			return 0, 0, 0, 0
+		}
+		between()
+		if !month() {
+			return 0, 0, 0, 0
+		}
+	} else {
+		if !month() {
+			return 0, 0, 0, 0
+		}
+		between()
+		if !day() {
+			return 0, 0, 0, 0
+		}
+	}
+	between()
+	from := i
+	if y, i = number(v, i, 4); i-from != 4 || i < len(v) && v[i] >= '0' && v[i] <= '9' {
+		return 0, 0, 0, 0
+	}
+	return y, m, d, i
+}
+
+// UnclearDate says that v is a date that more than one day could be meant by: of
+// numbers with the year last (03/04/2026 is the third of April in one country and
+// the fourth of March in another; 3-4-26 leaves the century open too), or with a
+// month's name and a year of two digits (21-Nov-26). Such a value is refused rather
+// than guessed, in every row alike, also where one order alone would give a date:
+// beside 21/11/2026 in a column stands 03/04/2026.
+func UnclearDate(v []byte) bool {
+	a, i := number(v, 0, 2)
+	if a < 0 {
+		m, n := monthName(v) // Nov 21, 26
+		if m == 0 {
+			return false
+		}
+		rest := bytes.TrimLeft(v[n:], " -/")
+		if a, i = number(rest, 0, 2); a < 0 {
+			return false
+		}
+		v, i = bytes.TrimLeft(rest[i:], " ,-/"), 0
+		return shortYear(v)
+	}
+	if i >= len(v) {
+		return false
+	}
+	sep := v[i]
+	if m, n := monthName(bytes.TrimLeft(v[i:], " -/")); m > 0 { // 21-Nov-26
+		return shortYear(bytes.TrimLeft(bytes.TrimLeft(v[i:], " -/")[n:], " -/,"))
+	}
+	if sep != '-' && sep != '/' && sep != '.' {
+		return false
+	}
+	b, j := number(v, i+1, 2)
+	if b < 0 || j >= len(v) || v[j] != sep {
+		return false
+	}
+	_, k := number(v, j+1, 4)
+	return (k-j == 3 || k-j == 5) && (k == len(v) || v[k] == ' ' || v[k] == 'T')
+}
+
+// shortYear says whether v is a year of two digits, alone or before a time.
+func shortYear(v []byte) bool {
+	_, n := number(v, 0, 4)
+	return n == 2 && (n == len(v) || v[n] == ' ' || v[n] == 'T')
 }
 
 func daysIn(y, m int) int {
@@ -289,8 +409,9 @@ func canonicalDate(out, v []byte) ([]byte, bool) {
 	return appendDate(out, y, m, d), true
 }
 
-// chinaTime is the zone of times that name none.
-var chinaTime = time.FixedZone("CST", 8*3600)
+// canonicalOffset is how far ahead of UTC canonical times are written, in seconds,
+// and what a time that names no zone is taken for.
+const canonicalOffset = 8 * 3600
 
 func canonicalTime(out, v []byte) ([]byte, bool) {
 	y, mo, d, i, ok := scanDate(v)
@@ -374,8 +495,8 @@ func canonicalTime(out, v []byte) ([]byte, bool) {
 			}
 		}
 	}
-	if zoned && offset != 8*3600 {
-		t := time.Date(y, time.Month(mo), d, h, mi, s, ms*1e6, time.FixedZone("", offset)).In(chinaTime)
+	if zoned && offset != canonicalOffset {
+		t := time.Date(y, time.Month(mo), d, h, mi, s+canonicalOffset-offset, 0, time.UTC)
 		y, mo, d, h, mi, s = t.Year(), int(t.Month()), t.Day(), t.Hour(), t.Minute(), t.Second()
 		if y < 1 || y > 9999 {
 			return out, false

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"gongshu/internal/errs"
+	"gongshu/workday"
 )
 
 // Kind is which field of a Value counts.
@@ -46,9 +47,6 @@ func (v Value) IsNull() bool { return v.Kind == Null }
 
 // Float is the value of a Floating.
 func (v Value) Float() float64 { return math.Float64frombits(uint64(v.N)) }
-
-// china is the zone that times are written in: the whole country keeps it.
-var china = time.FixedZone("+08:00", 8*3600)
 
 // Parse reads canonical text (see Source) as a value of the column. It refuses a
 // text that the column would not give back as the same value.
@@ -424,7 +422,7 @@ func (c Column) Append(dst []byte, v Value) []byte {
 	case Date:
 		return appendDate(dst, v.N)
 	case Time:
-		t := time.UnixMilli(v.N).In(china)
+		t := time.UnixMilli(v.N).In(workday.Zone)
 		if v.N%1000 != 0 {
 			return t.AppendFormat(dst, "2006-01-02T15:04:05.000-07:00")
 		}

@@ -131,8 +131,10 @@ type Marker struct {
 	Mode Mode
 	At   time.Time
 	// Given is the number of rows the source gave. For append and replace it
-	// equals Inserted; for upsert the difference to Inserted+Updated was equal to
-	// rows there already, or came twice; for delete Given = Deleted + Missed.
+	// equals Inserted; for delete Given = Deleted + Missed. For upsert Inserted and
+	// Updated count rows of the table, not lines of the batch: a key that comes
+	// several times counts once, and its last line is the one that stays; what
+	// Given has beyond them was equal to rows there already, or came again.
 	Given, Inserted, Updated, Deleted, Missed int64
 	// Erased tells that the batch's rows were destroyed by EraseBatch.
 	Erased bool

@@ -172,7 +172,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.jobs = jobs.New(a.control)
-	a.jobs.Now = now
+	a.jobs.Now, a.jobs.Zone = now, workday.Zone
 	a.jobs.Every("audit.prune", 24*time.Hour, a.pruneLog)
 	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Now: now})
 	if a.warehouse, err = warehouse.Open(ctx, s.warehouseURL()); err != nil {

@@ -165,6 +165,8 @@ func send(ctx context.Context, tx *db.Tx, id string) error {
 type Queue struct {
 	// Now is the clock of due times; set it before Run.
 	Now func() time.Time
+	// Zone is where the midnight is from which periods count; UTC unless set before Run.
+	Zone *time.Location
 	// Workers is how many jobs run at once.
 	Workers int
 	// Log takes failures; slog.Default when nil.
@@ -185,7 +187,7 @@ func New(d *db.DB) *Queue {
 		flavor = goqite.SQLFlavorPostgreSQL
 	}
 	return &Queue{
-		Now: time.Now, Workers: 2, db: d, handlers: map[string]Handler{}, every: map[string]time.Duration{},
+		Now: time.Now, Zone: time.UTC, Workers: 2, db: d, handlers: map[string]Handler{}, every: map[string]time.Duration{},
 		wake: make(chan struct{}, 1),
 		// Attempts are counted in jobs_job; goqite's own count must not drop a message.
 		q: goqite.New(goqite.NewOpts{DB: d.SQL(), Name: queueName, SQLFlavor: flavor, MaxReceive: 1 << 30, Timeout: leaseTime}),
@@ -310,10 +312,10 @@ func (q *Queue) promote(ctx context.Context) error {
 		}
 		if err := q.db.InTx(ctx, func(tx *db.Tx) error {
 			if known {
-				if mine, err := advance(ctx, tx, kind, next, db.Ms(following(now, period))); err != nil || !mine {
+				if mine, err := advance(ctx, tx, kind, next, db.Ms(q.following(now, period))); err != nil || !mine {
 					return err
 				}
-			} else if mine, err := startRecurring(ctx, tx, kind, db.Ms(following(now, period))); err != nil || !mine {
+			} else if mine, err := startRecurring(ctx, tx, kind, db.Ms(q.following(now, period))); err != nil || !mine {
 				return err
 			}
 			if !known {
@@ -344,12 +346,11 @@ func (q *Queue) promote(ctx context.Context) error {
 	})
 }
 
-// beijing is where "midnight" is; mainland China keeps one time without seasons.
-var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
-
-func following(now time.Time, period time.Duration) time.Time {
-	y, m, d := now.In(beijing).Date()
-	midnight := time.Date(y, m, d, 0, 0, 0, 0, beijing)
+// following is the next time of a recurring job: a whole number of periods after
+// the midnight before now.
+func (q *Queue) following(now time.Time, period time.Duration) time.Time {
+	y, m, d := now.In(q.Zone).Date()
+	midnight := time.Date(y, m, d, 0, 0, 0, 0, q.Zone)
 	return midnight.Add((now.Sub(midnight)/period + 1) * period)
 }
 

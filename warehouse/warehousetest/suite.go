@@ -330,13 +330,14 @@ func modes(t *testing.T, s *warehouse.Store) {
 
 	m := load(t, s, "r1", "b2", warehouse.Upsert,
 		[]string{"1", "x", "one"},   // the same: untouched
-		[]string{"2", "x", "zwei"},  // changed
+		[]string{"2", "x", "deux"},  // changed twice in the batch: one row updated, and the last counts
+		[]string{"2", "x", "zwei"},
 		[]string{"3", "x", "new"},   // new
 		[]string{"4", "x", "first"}, // twice in the batch: the last counts
 		[]string{"4", "x", "last"})
-	equal(t, "upsert", []int64{m.Given, m.Inserted, m.Updated}, []int64{5, 2, 1})
+	equal(t, "upsert", []int64{m.Given, m.Inserted, m.Updated}, []int64{6, 2, 1})
 	equal(t, "after upsert", Dump(t, s, "r1", true), [][]string{
-		{"1:1", "1", "x", "one"}, {"1:3", "1", "y", "three"}, {"2:2", "2", "x", "zwei"}, {"2:3", "3", "x", "new"}, {"2:5", "4", "x", "last"}})
+		{"1:1", "1", "x", "one"}, {"1:3", "1", "y", "three"}, {"2:3", "2", "x", "zwei"}, {"2:4", "3", "x", "new"}, {"2:6", "4", "x", "last"}})
 
 	m, err := s.Load(t.Context(), warehouse.LoadSpec{Resource: "r1", Batch: "b3", Mode: warehouse.Delete, At: At,
 		Columns: []string{"c2", "c1"}, Source: Rows([]string{"x", "1"}, []string{"q", "1"}, []string{"x", "4"})})
