@@ -369,7 +369,7 @@ func gatewayFigures(ctx context.Context, env Env) ([]Row, error) {
 			}
 			defer drop()
 		}
-		row, err := gatewayAgainstBare(ctx, env, target.control, target.rows, n, rounds, slice)
+		row, err := gatewayAgainst(ctx, env, target.control, target.rows, n, rounds, slice, bareServer)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", target.name, err)
 		}
@@ -385,7 +385,32 @@ func gatewayFigures(ctx context.Context, env Env) ([]Row, error) {
 	return append(out, authorise), nil
 }
 
-func gatewayAgainstBare(ctx context.Context, env Env, control, rows string, n, rounds int, slice float64) (Row, error) {
+// other is what the gateway is compared with: a server over the rows of a table,
+// and the request that asks it for one row by its key.
+type other struct {
+	addr, request string
+	stop          func()
+}
+
+const keyRequest = `{"where":{"公民身份号码":"350102KEYKEYKEY000"}}`
+
+// bareServer answers the gateway's own request.
+func bareServer(ctx context.Context, rows, table string) (other, error) {
+	plain, done, err := bare(ctx, rows, table)
+	if err != nil {
+		return other{}, err
+	}
+	addr, stop, err := serveOn(plain)
+	if err != nil {
+		done()
+		return other{}, err
+	}
+	return other{addr, "POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(keyRequest)) + "\r\n\r\n" + keyRequest,
+		func() { stop(); done() }}, nil
+}
+
+// gatewayAgainst measures the gateway and something else over the same rows in turn.
+func gatewayAgainst(ctx context.Context, env Env, control, rows string, n, rounds int, slice float64, start func(ctx context.Context, rows, table string) (other, error)) (Row, error) {
 	h, err := openGateway(ctx, control, rows, n, 1)
 	if err != nil {
 		return Row{}, err
@@ -419,31 +444,28 @@ func gatewayAgainstBare(ctx context.Context, env Env, control, rows string, n, r
 	if strings.HasPrefix(rows, "postgres") {
 		table = "warehouse.r_bench_1"
 	}
-	plain, done, err := bare(ctx, rows, table)
+	theirs, err := start(ctx, rows, table)
 	if err != nil {
 		return Row{}, err
 	}
-	defer done()
-	theirs, stop2, err := serveOn(plain)
-	if err != nil {
-		return Row{}, err
-	}
-	defer stop2()
-	body := `{"where":{"公民身份号码":"350102KEYKEYKEY000"}}`
+	defer theirs.stop()
 	request := "POST /api/v1/resources/310010100-000001/query HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer " + h.key +
-		"\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
-	file := filepath.Join(env.Dir, "request")
-	if err := os.WriteFile(file, []byte(request), 0o600); err != nil {
-		return Row{}, err
+		"\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(keyRequest)) + "\r\n\r\n" + keyRequest
+	addrs, files := [2]string{ours, theirs.addr}, [2]string{}
+	for i, text := range []string{request, theirs.request} {
+		files[i] = filepath.Join(env.Dir, "request"+strconv.Itoa(i))
+		if err := os.WriteFile(files[i], []byte(text), 0o600); err != nil {
+			return Row{}, err
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return Row{}, err
 	}
 	var p99 [2][]float64
-	drive := func(addr string, which int, seconds float64) func() (int, time.Duration, error) {
+	drive := func(which int, seconds float64) func() (int, time.Duration, error) {
 		return func() (int, time.Duration, error) {
-			cmd := exec.CommandContext(ctx, self, "load", addr, fmt.Sprint(seconds), strconv.Itoa(n), file)
+			cmd := exec.CommandContext(ctx, self, "load", addrs[which], fmt.Sprint(seconds), strconv.Itoa(n), files[which])
 			cmd.Stderr = os.Stderr
 			text, err := cmd.Output()
 			if err != nil {
@@ -461,13 +483,13 @@ func gatewayAgainstBare(ctx context.Context, env Env, control, rows string, n, r
 			return requests, time.Duration(seconds * float64(time.Second)), nil
 		}
 	}
-	for which, addr := range []string{ours, theirs} { // warm up
-		if _, _, err := drive(addr, which, slice/3)(); err != nil {
+	for which := range addrs { // warm up
+		if _, _, err := drive(which, slice/3)(); err != nil {
 			return Row{}, err
 		}
 	}
 	p99[0], p99[1] = nil, nil
-	own, base, ratio, err := paired(rounds, drive(ours, 0, slice), drive(theirs, 1, slice))
+	own, base, ratio, err := paired(rounds, drive(0, slice), drive(1, slice))
 	if err != nil {
 		return Row{}, err
 	}
