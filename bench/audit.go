@@ -102,21 +102,8 @@ func auditStore(ctx context.Context, env Env, name, url string, entries int, sli
 		Base: fsync.Round(time.Microsecond).String(), Ratio: fmt.Sprintf("%.2f", times), Bar: "≤ 2", OK: times <= 2,
 		Note: fmt.Sprintf("The 99th percentile is %v. With %d callers on two cores the wait holds the time for a processor as well as for the disk.", late.Round(time.Microsecond), callers)})
 	stop()
-	size, err := log.Size(ctx)
-	if err != nil {
+	if err := fillLog(ctx, d, log, int64(entries)); err != nil {
 		return nil, err
-	}
-	for ; size < int64(entries); size += 10_000 {
-		if err := d.InTx(ctx, func(tx *db.Tx) error {
-			batch := make([]audit.Entry, 10_000)
-			for i := range batch {
-				batch[i] = benchEntry(i)
-			}
-			_, err := log.AppendTx(ctx, tx, batch...)
-			return err
-		}); err != nil {
-			return nil, err
-		}
 	}
 	head, err := log.Checkpoint(ctx)
 	if err != nil {
@@ -167,6 +154,22 @@ func auditStore(ctx context.Context, env Env, name, url string, entries int, sli
 	rows = append(rows, Row{What: "verify an export offline, a million entries, " + name, Value: fmt.Sprintf("%.1f s", perMillion), Bar: "≤ 10 s", OK: perMillion <= 10,
 		Note: fmt.Sprintf("Writing the export took %.1f s a million.", exported.Seconds()/float64(info.To)*1e6)})
 	return rows, nil
+}
+
+// fillLog appends until the log has so many entries.
+func fillLog(ctx context.Context, d *db.DB, log *audit.Log, entries int64) error {
+	size, err := log.Size(ctx)
+	for ; err == nil && size < entries; size += 10_000 {
+		err = d.InTx(ctx, func(tx *db.Tx) error {
+			batch := make([]audit.Entry, 10_000)
+			for i := range batch {
+				batch[i] = benchEntry(i)
+			}
+			_, err := log.AppendTx(ctx, tx, batch...)
+			return err
+		})
+	}
+	return err
 }
 
 func benchEntry(i int) audit.Entry {

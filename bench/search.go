@@ -15,9 +15,17 @@ func searchFigures(ctx context.Context, env Env) ([]Row, error) {
 	if env.Quick {
 		times = "1x"
 	}
-	out, err := exec.CommandContext(ctx, "go", "test", "./internal/search", "-run", "^$", "-bench", "At50", "-benchtime", times).CombinedOutput()
+	p50, p95, err := searching(ctx, "BenchmarkSearch100kAt50", times)
+	return []Row{{What: "catalog search, 100,000 resources, facets, 50 at once, p95", Value: fmt.Sprintf("%.0f ms", p95), Bar: "≤ 50 ms", OK: p95 <= 50,
+		Note: fmt.Sprintf("p50 %.0f ms; caller and index share the machine's cores.", p50)}}, err
+}
+
+// searching runs one benchmark of package search and gives its percentiles in
+// milliseconds.
+func searching(ctx context.Context, benchmark, times string) (p50, p95 float64, err error) {
+	out, err := exec.CommandContext(ctx, "go", "test", "./internal/search", "-run", "^$", "-bench", "^"+benchmark+"$", "-benchtime", times).CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("search: %w: %s", err, out)
+		return 0, 0, fmt.Errorf("search: %w: %s", err, out)
 	}
 	figure := func(name string) float64 {
 		m := regexp.MustCompile(`([0-9.]+) ` + name).FindSubmatch(out)
@@ -30,10 +38,9 @@ func searchFigures(ctx context.Context, env Env) ([]Row, error) {
 		}
 		return v
 	}
-	p50, p95 := figure("p50-ms"), figure("p95-ms")
+	p50, p95 = figure("p50-ms"), figure("p95-ms")
 	if p50 < 0 || p95 < 0 {
-		return nil, fmt.Errorf("search: no figures in %s", out)
+		return 0, 0, fmt.Errorf("search: no figures in %s", out)
 	}
-	return []Row{{What: "catalog search, 100,000 resources, facets, 50 at once, p95", Value: fmt.Sprintf("%.0f ms", p95), Bar: "≤ 50 ms", OK: p95 <= 50,
-		Note: fmt.Sprintf("p50 %.0f ms; caller and index share the machine's cores.", p50)}}, nil
+	return p50, p95, nil
 }
