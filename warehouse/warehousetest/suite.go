@@ -329,8 +329,8 @@ func modes(t *testing.T, s *warehouse.Store) {
 	load(t, s, "r1", "b1", warehouse.Append, []string{"1", "x", "one"}, []string{"2", "x", "two"}, []string{"1", "y", "three"})
 
 	m := load(t, s, "r1", "b2", warehouse.Upsert,
-		[]string{"1", "x", "one"},   // the same: untouched
-		[]string{"2", "x", "deux"},  // changed twice in the batch: one row updated, and the last counts
+		[]string{"1", "x", "one"},  // the same: untouched
+		[]string{"2", "x", "deux"}, // changed twice in the batch: one row updated, and the last counts
 		[]string{"2", "x", "zwei"},
 		[]string{"3", "x", "new"},   // new
 		[]string{"4", "x", "first"}, // twice in the batch: the last counts
