@@ -35,6 +35,7 @@ var order = []string{
 	"warehouse",
 	"catalog",
 	"casework",
+	"notice",
 	"org",
 	"operation",
 	"identity",

@@ -17,6 +17,7 @@ import (
 
 	"gongshu/identity"
 	"gongshu/internal/db"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/profile"
 	"gongshu/workday"
@@ -304,6 +305,7 @@ type Handler struct {
 type Deps struct {
 	DB   *db.DB
 	Door *operation.Door
+	Send notice.Send // notice.Nobody when nil
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -313,6 +315,7 @@ type Deps struct {
 type Service struct {
 	db   *db.DB
 	door *operation.Door
+	send notice.Send
 	now  func() time.Time
 
 	mu       sync.RWMutex
@@ -324,7 +327,10 @@ func New(deps Deps) *Service {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	return &Service{db: deps.DB, door: deps.Door, now: deps.Now, handlers: map[string]Handler{}}
+	if deps.Send == nil {
+		deps.Send = notice.Nobody
+	}
+	return &Service{db: deps.DB, door: deps.Door, send: deps.Send, now: deps.Now, handlers: map[string]Handler{}}
 }
 
 // Handle registers what outcomes of a kind of case do. Registering a kind twice

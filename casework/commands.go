@@ -11,6 +11,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/profile"
 	"gongshu/workday"
@@ -125,6 +126,11 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, actor identity.Actor, c 
 	e.Clauses = step.Clauses
 	if err := addEvent(ctx, tx, c.ID, e); err != nil {
 		return err
+	}
+	if step.Kind == profile.StepSign {
+		if err := s.tellSigners(ctx, tx, actor, *c, step); err != nil {
+			return err
+		}
 	}
 	if h := s.handler(c.Kind); h.Entered != nil {
 		return h.Entered(ctx, tx, actor, *c, step)
@@ -274,6 +280,7 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, actor identity.Actor, c *
 		if err := updateCase(ctx, tx, *c); err != nil {
 			return err
 		}
+<<<<<<< HEAD
 		rel := c.Procedure.ApplicantRelation()
 		if party, ok := c.Party(rel); ok {
 			// The clock has not stopped: the mending runs under the same day.
@@ -284,6 +291,12 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, actor identity.Actor, c *
 			}
 		}
 		return addEvent(ctx, tx, c.ID, s.event(actor, "returned", t.Step, s.now(), nil))
+=======
+		if err := addEvent(ctx, tx, c.ID, s.event(actor, "returned", t.Step, s.now(), nil)); err != nil {
+			return err
+		}
+		return s.tellApplicant(ctx, tx, actor, *c, notice.CaseReturned)
+>>>>>>> fd0d426 (notice: an inbox; casework, sharing, intake, org and catalog withdrawal tell people what happened)
 	case Refuse, Decline:
 		if !slices.Contains(c.Procedure.RefuseGoesOn, t.Step) || t.StepNo+1 >= len(c.Procedure.Steps) {
 			c.Reason = d.Reason
@@ -337,6 +350,11 @@ func (s *Service) close(ctx context.Context, tx *db.Tx, actor identity.Actor, c 
 	e.Outcome, e.Reason = outcome, c.Reason
 	if err := addEvent(ctx, tx, c.ID, e); err != nil {
 		return err
+	}
+	if kind, ok := map[string]notice.Kind{Approved: notice.CaseApproved, Refused: notice.CaseRefused}[outcome]; ok {
+		if err := s.tellApplicant(ctx, tx, actor, *c, kind); err != nil {
+			return err
+		}
 	}
 	if h := s.handler(c.Kind); h.Closed != nil {
 		return h.Closed(ctx, tx, actor, *c)
@@ -585,6 +603,10 @@ func (s *Service) remindCase(ctx context.Context, cal *workday.Calendar, c Case,
 	actor := identity.System("clock")
 	err = s.door.Do(ctx, actor, "casework.case.remind", caseTarget(c), func(ctx context.Context, tx *db.Tx) error {
 		raised = 0
+		if c.Parties, err = partiesOf(ctx, tx, c.ID); err != nil {
+			return err
+		}
+		worst := ""
 		for _, kind := range want {
 			fresh, err := addReminder(ctx, tx, c.ID, c.Step, kind, c.DueOn, now)
 			if err != nil {
@@ -597,6 +619,12 @@ func (s *Service) remindCase(ctx context.Context, cal *workday.Calendar, c Case,
 			e := s.event(actor, "reminder", c.Step, now, map[string]any{"due": c.DueOn})
 			e.Outcome = kind
 			if err := addEvent(ctx, tx, c.ID, e); err != nil {
+				return err
+			}
+			worst = kind
+		}
+		if worst != "" { // who hears of the escalation need not hear of the lateness besides
+			if err := s.tellReminder(ctx, tx, c, worst); err != nil {
 				return err
 			}
 		}

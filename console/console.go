@@ -24,6 +24,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
 	"gongshu/internal/web"
+	"gongshu/notice"
 	"gongshu/opendata"
 	"gongshu/operation"
 	"gongshu/org"
@@ -55,6 +56,7 @@ type Deps struct {
 	Audit     *audit.Log
 	Jobs      *jobs.Queue
 	Opendata  *opendata.Service
+	Inbox     *notice.Service
 
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // slog.Default() where nil
@@ -121,6 +123,14 @@ func (c *Console) frame(r *http.Request, a identity.Actor) *ui.Frame {
 		return f
 	}
 	f.Nav = c.navigation(ctx, a)
+	if c.Inbox != nil {
+		f.Inbox = "/console/messages"
+		var err error
+		if f.Unread, err = c.Inbox.Unread(ctx, a); err != nil {
+			// A page is worth more than the number on its bell.
+			c.Log.WarnContext(ctx, "unread messages", "err", err)
+		}
+	}
 	f.User = &ui.UserMenu{Name: a.Name, Body: a.BodyName, Post: a.Post.Text().In(lang), Links: []ui.Link{
 		{Label: ui.T(ctx, "login.sessions"), Href: "/console/account/sessions", Icon: "device-desktop"},
 		{Label: ui.T(ctx, "login.change_password"), Href: "/console/account/password", Icon: "key"},

@@ -23,6 +23,7 @@ var entries = []struct {
 }{
 	{"", []entry{
 		{"workbench", "workbench.title", "/console/", "checklist", ""},
+		{"messages", "notice.title", "/console/messages", "bell", ""},
 		{"overview", "overview.title", "/console/overview", "layout-dashboard", "sharing.request.list"},
 	}},
 	{"catalog.group", []entry{

@@ -5,6 +5,7 @@ import "net/http"
 // routes names every area's routes, one line an area.
 func (c *Console) routes(mux *http.ServeMux) {
 	c.routesShell(mux)
+	c.routesMessages(mux)
 	c.routesAccount(mux)
 	c.routesOpening(mux)
 	c.routesPeople(mux)

@@ -35,7 +35,7 @@ func newDesk(t *testing.T, d *db.DB, city string) *desk {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	site := &web.Site{Log: quiet, ErrorPage: ui.ErrorPage}
 	return &desk{World: w, t: t, h: site.Wrap(console.New(console.Deps{City: errs.T("城市", "City"), Brand: errs.T("平台", "Platform"), Door: w.Door, Cases: w.Cases,
-		Catalog: w.Catalog, Profile: w.Profile, Sharing: w.Sharing, Agreement: w.Agreements, Gateway: w.Gateway, Now: w.Now, Log: quiet}))}
+		Catalog: w.Catalog, Profile: w.Profile, Sharing: w.Sharing, Agreement: w.Agreements, Gateway: w.Gateway, Inbox: w.Inbox, Now: w.Now, Log: quiet}))}
 }
 
 // get opens a page as a person; lang is "zh" or "en".

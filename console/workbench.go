@@ -55,6 +55,7 @@ var todoSources = []func(*Console, context.Context, identity.Actor) ([]Todo, err
 var panelSources = []func(*Console, context.Context, identity.Actor) (*Panel, error){
 	(*Console).problemPanel,
 	(*Console).overduePanel,
+	(*Console).messagePanel,
 }
 
 // todos collects what waits for the actor: by due day, then by how long it waits.

@@ -18,6 +18,7 @@ import (
 	"gongshu/intake"
 	"gongshu/internal/db"
 	"gongshu/internal/jobs"
+	"gongshu/notice"
 	"gongshu/opendata"
 	"gongshu/org"
 	"gongshu/profile"
@@ -37,6 +38,7 @@ type Deps struct {
 	Sharing  *sharing.Service
 	Gateway  *gateway.Service
 	OpenData *opendata.Service
+	Inbox    *notice.Service
 	Open     *opendata.OpenStore
 	Jobs     *jobs.Queue // not running: the story drains it
 	Log      *slog.Logger
@@ -179,6 +181,7 @@ func (b *builder) story(ctx context.Context) error {
 	b.planDeliveries()
 	b.planRequests()
 	b.planOpening()
+	b.planMessages()
 	return b.play(ctx)
 }
 

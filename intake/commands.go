@@ -15,6 +15,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/quality"
 	"gongshu/tabular"
@@ -31,9 +32,8 @@ type Deps struct {
 	Warehouse *warehouse.Store
 	Quality   *quality.Service
 	// Body finds a body by its id; errs.NotFound when there is none.
-	Body func(ctx context.Context, id string) (catalog.Body, error)
-	// OnDone runs in the transaction that writes a receipt, for areas above.
-	OnDone []func(ctx context.Context, tx *db.Tx, b *Batch) error
+	Body   func(ctx context.Context, id string) (catalog.Body, error)
+	Send   notice.Send // notice.Nobody when nil
 	Limits tabular.Limits
 	// Alone: no other process works on this store, so that a start may take over
 	// at once what an earlier process left.
@@ -67,6 +67,9 @@ const LoadJob = "intake.load"
 func New(deps Deps) (*Service, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Send == nil {
+		deps.Send = notice.Nobody
 	}
 	return &Service{deps: deps, holder: db.NewID(), point: func(string) error { return nil }}, nil
 }

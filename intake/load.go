@@ -126,7 +126,10 @@ func (s *Service) fail(ctx context.Context, b *Batch, cause error) (*Batch, erro
 			return err
 		}
 		b.Finished = s.deps.Now().UTC().Truncate(time.Millisecond)
-		return setState(ctx, tx, b.ID, Loading, Failed, &why, b.Finished)
+		if err := setState(ctx, tx, b.ID, Loading, Failed, &why, b.Finished); err != nil {
+			return err
+		}
+		return s.tellFailed(ctx, tx, b, why)
 	})
 	if err != nil {
 		return nil, err
@@ -491,12 +494,7 @@ func (s *Service) finish(ctx context.Context, b *Batch, m warehouse.Marker, corr
 			operation.Note(ctx, n.key, n.n)
 		}
 		operation.Note(ctx, "digest", b.Digest)
-		for _, f := range s.deps.OnDone {
-			if err := f(ctx, tx, b); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.tellProblems(ctx, tx, b)
 	})
 	if err != nil {
 		if errs.Is(err, errs.Conflict) && !first {

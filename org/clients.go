@@ -71,9 +71,11 @@ func (s *Service) IssueKey(ctx context.Context, actor identity.Actor, client str
 		return k, err
 	}
 	err = s.door.Do(ctx, actor, "identity.client.key_issue", clientTarget(c), func(ctx context.Context, tx *db.Tx) error {
-		k, err = s.identity.IssueKeyTx(ctx, tx, client, actor.ID, expires)
+		if k, err = s.identity.IssueKeyTx(ctx, tx, client, actor.ID, expires); err != nil {
+			return err
+		}
 		operation.Note(ctx, "key", k.ID)
-		return err
+		return s.alarm(ctx, tx, Alarm{Kind: KeyIssued, Client: c, Key: k.ID, By: actor})
 	})
 	return k, err
 }
@@ -86,7 +88,10 @@ func (s *Service) RevokeKey(ctx context.Context, actor identity.Actor, client, k
 	}
 	return s.door.Do(ctx, actor, "identity.client.key_revoke", clientTarget(c), func(ctx context.Context, tx *db.Tx) error {
 		operation.Note(ctx, "key", key)
-		return s.identity.RevokeKeyTx(ctx, tx, client, key)
+		if err := s.identity.RevokeKeyTx(ctx, tx, client, key); err != nil {
+			return err
+		}
+		return s.alarm(ctx, tx, Alarm{Kind: KeyRevoked, Client: c, Key: key, By: actor})
 	})
 }
 

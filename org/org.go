@@ -168,7 +168,29 @@ type Deps struct {
 	// PostsChanged, when set, runs in the transaction in which a holding begins or
 	// ends, so that areas above can hand over what hangs on it.
 	PostsChanged func(ctx context.Context, tx *db.Tx, h Holding) error
+	// Alarm, when set, runs in the transaction of a change to an account or a key
+	// that its owner should hear of, whoever made it.
+	Alarm func(ctx context.Context, tx *db.Tx, a Alarm) error
 }
+
+// Alarm is such a change.
+type Alarm struct {
+	Kind   AlarmKind
+	Person string             // of AccountReset: account id
+	Client identity.APIClient // of the others
+	Key    string             // public part of the key
+	By     identity.Actor
+}
+
+// AlarmKind names what happened.
+type AlarmKind string
+
+// The kinds.
+const (
+	AccountReset AlarmKind = "account_reset" // a new one-time secret
+	KeyIssued    AlarmKind = "key_issued"
+	KeyRevoked   AlarmKind = "key_revoked"
+)
 
 // Service keeps bodies, people, posts and filings.
 type Service struct {
@@ -178,6 +200,7 @@ type Service struct {
 	profile  *profile.Profile
 	now      func() time.Time
 	changed  func(ctx context.Context, tx *db.Tx, h Holding) error
+	alarm    func(ctx context.Context, tx *db.Tx, a Alarm) error
 }
 
 // New makes a Service.
@@ -191,7 +214,10 @@ func New(deps Deps) (*Service, error) {
 	if deps.PostsChanged == nil {
 		deps.PostsChanged = func(context.Context, *db.Tx, Holding) error { return nil }
 	}
-	return &Service{db: deps.DB, door: deps.Door, identity: deps.Identity, profile: deps.Profile, now: deps.Now, changed: deps.PostsChanged}, nil
+	if deps.Alarm == nil {
+		deps.Alarm = func(context.Context, *db.Tx, Alarm) error { return nil }
+	}
+	return &Service{db: deps.DB, door: deps.Door, identity: deps.Identity, profile: deps.Profile, now: deps.Now, changed: deps.PostsChanged, alarm: deps.Alarm}, nil
 }
 
 var kindTexts = map[string]errs.Text{

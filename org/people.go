@@ -132,8 +132,10 @@ func (s *Service) ResetSecret(ctx context.Context, actor identity.Actor, id stri
 		if err := s.identity.UnlockTx(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err := s.identity.SetSecretTx(ctx, tx, id, secret, "")
-		return err
+		if _, err := s.identity.SetSecretTx(ctx, tx, id, secret, ""); err != nil {
+			return err
+		}
+		return s.alarm(ctx, tx, Alarm{Kind: AccountReset, Person: id, By: actor})
 	})
 	if err != nil {
 		return "", err

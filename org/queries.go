@@ -183,10 +183,15 @@ func (s *Service) personTarget(p Person) operation.Target {
 
 // Holders returns who holds a post at a body now; all posts when post is "".
 func (s *Service) Holders(ctx context.Context, body string, post identity.Post) ([]Holding, error) {
+	return s.HoldersTx(ctx, s.db.Read(), body, post)
+}
+
+// HoldersTx is Holders within a transaction.
+func (s *Service) HoldersTx(ctx context.Context, q db.Querier, body string, post identity.Post) ([]Holding, error) {
 	if post == "" {
-		return selectHoldings(ctx, s.db.Read(), `h.body = $1 AND h.state = 'held'`, body)
+		return selectHoldings(ctx, q, `h.body = $1 AND h.state = 'held'`, body)
 	}
-	return selectHoldings(ctx, s.db.Read(), `h.body = $1 AND h.post = $2 AND h.state = 'held'`, body, string(post))
+	return selectHoldings(ctx, q, `h.body = $1 AND h.post = $2 AND h.state = 'held'`, body, string(post))
 }
 
 // BodyHoldings returns every holding at a body, ended ones included.

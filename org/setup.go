@@ -120,8 +120,10 @@ func (s *Service) ResetAdmin(ctx context.Context, login, by string) (p Person, p
 		if err := updatePerson(ctx, tx, p); err != nil {
 			return err
 		}
-		_, err := s.identity.SetSecretTx(ctx, tx, p.ID, secret, "")
-		return err
+		if _, err := s.identity.SetSecretTx(ctx, tx, p.ID, secret, ""); err != nil {
+			return err
+		}
+		return s.alarm(ctx, tx, Alarm{Kind: AccountReset, Person: p.ID, By: identity.System("server")})
 	})
 	return p, plain, err
 }

@@ -15,6 +15,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/org"
 	"gongshu/profile"
@@ -99,6 +100,9 @@ func (s *Service) grantAtOnce(ctx context.Context, tx *db.Tx, actor identity.Act
 	}
 	r.GrantID = g.ID
 	note(ctx, *r)
+	if err := s.tellGranted(ctx, tx, actor, g, notice.GrantMade); err != nil {
+		return err
+	}
 	return putRequest(ctx, tx, *r)
 }
 
@@ -448,7 +452,7 @@ func (s *Service) closed(ctx context.Context, tx *db.Tx, actor identity.Actor, c
 	now := s.deps.Now()
 	switch c.Outcome {
 	case casework.Approved:
-		if err := s.fulfil(ctx, tx, &r); err != nil {
+		if err := s.fulfil(ctx, tx, actor, &r); err != nil {
 			return err
 		}
 	case casework.Refused:
@@ -465,7 +469,7 @@ func (s *Service) closed(ctx context.Context, tx *db.Tx, actor identity.Actor, c
 	return putRequest(ctx, tx, r)
 }
 
-func (s *Service) fulfil(ctx context.Context, tx *db.Tx, r *Request) error {
+func (s *Service) fulfil(ctx context.Context, tx *db.Tx, actor identity.Actor, r *Request) error {
 	if r.Sharing == string(catalog.Withheld) {
 		r.State = Settled
 		return nil
@@ -480,14 +484,14 @@ func (s *Service) fulfil(ctx context.Context, tx *db.Tx, r *Request) error {
 			return err
 		}
 		r.State, r.GrantID = Granted, g.ID
-		return nil
+		return s.tellGranted(ctx, tx, actor, g, notice.GrantRenewed)
 	}
 	g, err := s.deps.Gateway.CreateGrantTx(ctx, tx, s.spec(*r))
 	if err != nil {
 		return err
 	}
 	r.State, r.GrantID = Granted, g.ID
-	return nil
+	return s.tellGranted(ctx, tx, actor, g, notice.GrantMade)
 }
 
 func (s *Service) grantTarget(ctx context.Context, g gateway.Grant, body string) operation.Target {
@@ -523,8 +527,12 @@ func (s *Service) end(ctx context.Context, actor identity.Actor, action operatio
 		if g, err = s.deps.Gateway.RevokeTx(ctx, tx, g.ID, actor.Name, reason); err != nil {
 			return err
 		}
-		if g.Case == "" {
-			return nil
+		m, err := s.grantMessage(ctx, actor, g, notice.GrantRevoked, g.Client, g.Provider)
+		if err != nil {
+			return err
+		}
+		if err := s.deps.Send(ctx, tx, m); err != nil || g.Case == "" {
+			return err
 		}
 		return s.deps.Agreement.CloseTx(ctx, tx, g.Case, reason)
 	})
@@ -578,7 +586,7 @@ func (s *Service) Renew(ctx context.Context, actor identity.Actor, grantID, endD
 			if out.Number, err = s.deps.Cases.NumberTx(ctx, tx, "ZJ"); err != nil {
 				return err
 			}
-			if err := s.fulfil(ctx, tx, &out); err != nil {
+			if err := s.fulfil(ctx, tx, actor, &out); err != nil {
 				return err
 			}
 			note(ctx, out)

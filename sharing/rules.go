@@ -424,3 +424,18 @@ func narrows(asked, decided Terms, clauses []string) error {
 func more(asked, decided int64) bool {
 	return decided < 0 || asked > 0 && (decided == 0 || decided > asked)
 }
+
+// remindOn is the day on which a consumer is reminded of a grant's last day: early
+// enough that a renewal by the city's own procedure, decided and then shared on the
+// last day of each deadline, still comes in time, and its due-soon days before that.
+func remindOn(cal *workday.Calendar, p *profile.Profile, at time.Time, last workday.Date) workday.Date {
+	lead := profile.ConditionalDays.At(p, at).V + profile.ShareDays.At(p, at).V + profile.DueSoonDays.At(p, at).V
+	day := last
+	for lead > 0 {
+		if cal.IsWorkday(day) {
+			lead--
+		}
+		day--
+	}
+	return day
+}

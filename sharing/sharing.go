@@ -16,6 +16,7 @@ import (
 	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/internal/db"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/org"
 	"gongshu/profile"
@@ -127,6 +128,7 @@ type Deps struct {
 	Body         func(ctx context.Context, id string) (org.Body, error)
 	AuthorityFor func(ctx context.Context, district string) (org.Body, error)
 	Operator     func(ctx context.Context) (org.Body, error)
+	Send         notice.Send      // notice.Nobody when nil
 	Now          func() time.Time // time.Now when nil
 }
 
@@ -141,6 +143,9 @@ func New(deps Deps) (*Service, error) {
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Send == nil {
+		deps.Send = notice.Nobody
 	}
 	s := &Service{deps}
 	h := casework.Handler{Entered: s.entered, Decided: s.decided, Closed: s.closed}

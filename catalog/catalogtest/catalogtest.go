@@ -14,6 +14,7 @@ import (
 	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/notice"
 	"gongshu/operation"
 	"gongshu/profile"
 )
@@ -31,6 +32,7 @@ type World struct {
 	Door    *operation.Door
 	Log     *audit.Log
 	Cases   *casework.Service
+	Inbox   *notice.Service // the only holder of a post is its Actor
 	Catalog *catalog.Service
 	Policy  *catalog.Policy
 	Clock   *time.Time // what Now answers; move it at will
@@ -51,8 +53,11 @@ func Open(t testing.TB, d *db.DB, city string, change func(*catalog.Deps)) *Worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{DB: d, Door: door, Log: log, Policy: catalog.PolicyFrom(p, clock), Clock: &clock,
-		Cases: casework.New(casework.Deps{DB: d, Door: door, Now: now})}
+	w := &World{DB: d, Door: door, Log: log, Policy: catalog.PolicyFrom(p, clock), Clock: &clock}
+	w.Inbox = notice.New(notice.Deps{DB: d, Door: door, Now: now, Holders: func(_ context.Context, _ db.Querier, body string, post identity.Post) ([]string, error) {
+		return []string{Actor(catalog.Body{ID: body}, post).ID}, nil
+	}})
+	w.Cases = casework.New(casework.Deps{DB: d, Door: door, Send: w.Inbox.SendTx, Now: now})
 	deps := catalog.Deps{DB: d, Door: door, Now: now, Cases: w.Cases, AuthorityFor: AuthorityFor,
 		Policy: func() *catalog.Policy { return w.Policy },
 		Body: func(_ context.Context, id string) (catalog.Body, error) {

@@ -132,6 +132,7 @@ func (a *app) districtOf(ctx context.Context, body string) (string, error) {
 // endGrants ends every grant on a resource in the transaction that takes it out of
 // the catalog: what is no longer shared can no longer be used.
 func (a *app) endGrants(ctx context.Context, tx *db.Tx, r *catalog.Resource) error {
+	told := map[string]bool{}
 	for after := ""; ; {
 		grants, err := a.gateway.Grants(ctx, tx, gateway.Filter{Resource: r.Code, After: after, Limit: 500})
 		if err != nil || len(grants) == 0 {
@@ -142,6 +143,13 @@ func (a *app) endGrants(ctx context.Context, tx *db.Tx, r *catalog.Resource) err
 				continue
 			}
 			if _, err := a.gateway.RevokeTx(ctx, tx, g.ID, r.Withdrawal.Name, r.Withdrawal.Reason); err != nil {
+				return err
+			}
+			if told[g.Client] {
+				continue
+			}
+			told[g.Client] = true
+			if err := a.tellWithdrawn(ctx, tx, r, g.Client); err != nil {
 				return err
 			}
 		}

@@ -77,7 +77,7 @@ func (c demoCmd) build(ctx context.Context, g *globals, a *app, clock *demo.Cloc
 	wait := a.background(running, slices.Concat(a.runs, a.finds, []func(context.Context) error{a.log.Run})...)
 	file, err := demo.Build(ctx, demo.Deps{
 		Control: a.control, Profile: a.profile, Clock: clock, Identity: a.identity, Org: a.org, Catalog: a.catalog, Intake: a.intake,
-		Sharing: a.sharing, Gateway: a.gateway, OpenData: a.opendata, Open: a.open, Jobs: a.jobs, Log: slog.Default(),
+		Sharing: a.sharing, Gateway: a.gateway, OpenData: a.opendata, Inbox: a.notice, Open: a.open, Jobs: a.jobs, Log: slog.Default(),
 	}, demo.Options{Seed: c.Seed, People: c.People})
 	stop()
 	wait()

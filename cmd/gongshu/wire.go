@@ -22,6 +22,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/internal/jobs"
+	"gongshu/notice"
 	"gongshu/opendata"
 	"gongshu/operation"
 	"gongshu/org"
@@ -100,6 +101,7 @@ type app struct {
 	log       *audit.Log
 	door      *operation.Door
 	identity  *identity.Service
+	notice    *notice.Service
 	org       *org.Service
 	objects   *blob.Store
 	jobs      *jobs.Queue
@@ -165,7 +167,10 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 		return nil, err
 	}
 	a.runs = append(a.runs, a.identity.Run)
-	if a.org, err = org.New(org.Deps{DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now}); err != nil {
+	a.notice = notice.New(notice.Deps{DB: a.control, Door: a.door, Holders: a.holders, Now: now})
+	if a.org, err = org.New(org.Deps{
+		DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now, PostsChanged: a.tellPost, Alarm: a.tellAlarm,
+	}); err != nil {
 		return nil, err
 	}
 	if err := a.openObjects(ctx, master); err != nil {
@@ -174,7 +179,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	a.jobs = jobs.New(a.control)
 	a.jobs.Now, a.jobs.Zone = now, workday.Zone
 	a.jobs.Every("audit.prune", 24*time.Hour, a.pruneLog)
-	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Now: now})
+	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Send: a.notice.SendTx, Now: now})
 	if a.warehouse, err = warehouse.Open(ctx, s.warehouseURL()); err != nil {
 		return nil, err
 	}
@@ -205,13 +210,14 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	if a.sharing, err = sharing.New(sharing.Deps{
 		DB: a.control, Door: a.door, Cases: a.casework, Catalog: a.catalog, Agreement: a.agreement, Gateway: a.gateway, Profile: a.profile,
-		Body: a.org.Body, AuthorityFor: a.org.AuthorityFor, Operator: a.org.OperatorBody, Now: now,
+		Body: a.org.Body, AuthorityFor: a.org.AuthorityFor, Operator: a.org.OperatorBody, Send: a.notice.SendTx, Now: now,
 	}); err != nil {
 		return nil, err
 	}
+	a.sharing.Register(a.jobs)
 	if a.intake, err = intake.New(intake.Deps{
 		DB: a.control, Door: a.door, Log: a.log, Blobs: a.objects, Catalog: a.catalog, Warehouse: a.warehouse, Quality: a.quality,
-		Body: a.catalogBody, Alone: a.control.Dialect == db.SQLite, Now: now,
+		Body: a.catalogBody, Alone: a.control.Dialect == db.SQLite, Send: a.notice.SendTx, Now: now,
 	}); err != nil {
 		return nil, err
 	}

@@ -96,6 +96,7 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 			return bodies[catalogtest.Authority.ID], nil
 		},
 		Operator: func(context.Context) (org.Body, error) { return bodies[Centre.ID], nil },
+		Send:     w.Inbox.SendTx,
 		Now:      now}); err != nil {
 		t.Fatal(err)
 	}
