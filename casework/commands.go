@@ -280,7 +280,6 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, actor identity.Actor, c *
 		if err := updateCase(ctx, tx, *c); err != nil {
 			return err
 		}
-<<<<<<< HEAD
 		rel := c.Procedure.ApplicantRelation()
 		if party, ok := c.Party(rel); ok {
 			// The clock has not stopped: the mending runs under the same day.
@@ -290,13 +289,10 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, actor identity.Actor, c *
 				return err
 			}
 		}
-		return addEvent(ctx, tx, c.ID, s.event(actor, "returned", t.Step, s.now(), nil))
-=======
 		if err := addEvent(ctx, tx, c.ID, s.event(actor, "returned", t.Step, s.now(), nil)); err != nil {
 			return err
 		}
 		return s.tellApplicant(ctx, tx, actor, *c, notice.CaseReturned)
->>>>>>> fd0d426 (notice: an inbox; casework, sharing, intake, org and catalog withdrawal tell people what happened)
 	case Refuse, Decline:
 		if !slices.Contains(c.Procedure.RefuseGoesOn, t.Step) || t.StepNo+1 >= len(c.Procedure.Steps) {
 			c.Reason = d.Reason

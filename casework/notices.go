@@ -27,7 +27,7 @@ func (s *Service) tellApplicant(ctx context.Context, tx *db.Tx, actor identity.A
 	m := message(c, kind)
 	m.Not = actor.ID
 	m.To = []notice.To{{Person: c.Maker}}
-	if p, ok := c.Party(profile.RelConsumer); ok {
+	if p, ok := c.Party(c.Procedure.ApplicantRelation()); ok {
 		m.To = append(m.To, notice.To{Body: p.Body, Post: identity.Steward})
 	}
 	return s.send(ctx, tx, m)

@@ -43,7 +43,13 @@ func TestInboxInTheConsole(t *testing.T) {
 	clause.Covers(t, "FZM-17")
 	dbtest.Each(t, func(t *testing.T, store *db.DB) {
 		d := newDesk(t, store, "fuzhou")
-		d.see(buyer, "/console/messages", "还没有消息")
+		d.see(boss, "/console/messages", "还没有消息")
+		for _, a := range []identity.Actor{buyer, clerk} { // what was told of their resources' publication
+			d.see(a, "/console/messages", "已办结：同意", "消息，1 条未读")
+			if status, _ := d.post(a, "/console/messages/read", nil); status != http.StatusSeeOther {
+				t.Errorf("mark all: %d", status)
+			}
+		}
 		form := url.Values{"resource": {d.Residents.Code}, "mode": {"query"}, "purposes": {"check"}, "business": {"企业开办身份核验"}, "users": {"登记一科"},
 			"items": {"公民身份号码", "姓名"}, "end_date": {"2027-03-31"}}
 		status, at := d.post(buyer, "/console/requests", form)
@@ -64,8 +70,8 @@ func TestInboxInTheConsole(t *testing.T) {
 			t.Error("markup of a reason is not shown as text")
 		}
 		d.see(buyer, "/console/", "未读消息", number+" 已退回")
-		d.see(clerk, "/console/messages", "还没有消息")
-		message := regexp.MustCompile(`/console/messages/[0-9a-f-]{36}`).FindString(page)
+		d.see(clerk, "/console/messages", "消息，0 条未读")
+		message := regexp.MustCompile(`/console/messages/[0-9a-f-]{36}`).FindString(page) // the newest
 		if status, _ := d.get(clerk, "zh-CN", message); status != http.StatusNotFound {
 			t.Errorf("another's message: %d", status)
 		}

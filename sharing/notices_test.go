@@ -20,7 +20,7 @@ import (
 // their values says.
 func (w *world) inbox(t *testing.T, who identity.Actor, value string) string {
 	t.Helper()
-	found, _, err := w.Inbox.List(t.Context(), who, notice.Filter{})
+	found, _, err := w.Inbox.List(t.Context(), who, notice.Filter{State: "unread"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +41,11 @@ func TestWhatGrantsTell(t *testing.T) {
 	clause.Covers(t, "FZM-17", "FS-29")
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := open(t, d, "foshan")
+		for _, who := range []identity.Actor{marketSteward, policeSteward} { // the publication of their resources
+			if n, err := w.Inbox.ReadAll(t.Context(), who); err != nil || n != 1 {
+				t.Fatal(n, err)
+			}
+		}
 		queue := jobs.New(d)
 		queue.Now = func() time.Time { return *w.Clock }
 		w.Sharing.Register(queue)
