@@ -196,7 +196,7 @@ func (a *API) openRows(w http.ResponseWriter, r *http.Request) {
 		next := values
 		next.Set("offset", strconv.FormatInt(q.Offset+int64(q.Limit), 10))
 		b = append(b, `,"next":`...)
-		b = tabular.AppendJSONString(b, []byte(r.URL.Path+"?"+next.Encode()))
+		b = tabular.AppendJSONString(b, r.URL.Path+"?"+next.Encode())
 	}
 	b = append(b, `,"fields":[`...)
 	var keys [][]byte
@@ -204,11 +204,11 @@ func (a *API) openRows(w http.ResponseWriter, r *http.Request) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		key := tabular.AppendJSONString(nil, []byte(it.Name))
+		key := tabular.AppendJSONString(nil, it.Name)
 		keys = append(keys, append(key, ':'))
 		b = append(append(b, `{"name":`...), key...)
-		b = tabular.AppendJSONString(append(b, `,"code":`...), []byte(it.Code))
-		b = tabular.AppendJSONString(append(b, `,"type":`...), []byte(it.Type))
+		b = tabular.AppendJSONString(append(b, `,"code":`...), it.Code)
+		b = tabular.AppendJSONString(append(b, `,"type":`...), it.Type)
 		b = append(b, '}')
 	}
 	b = append(b, `],"rows":[`...)
@@ -246,5 +246,5 @@ func appendJSONValue(b []byte, c warehouse.Column, v warehouse.Value) []byte {
 	case c.Type == warehouse.Integer || c.Type == warehouse.Decimal || c.Type == warehouse.Float:
 		return c.Append(b, v)
 	}
-	return tabular.AppendJSONString(b, []byte(c.Format(v)))
+	return tabular.AppendJSONString(b, c.Format(v))
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"gongshu/internal/errs"
+	"gongshu/tabular"
 )
 
 const (
@@ -88,7 +89,7 @@ func (w *canon) key(k string) {
 		w.b = append(w.b, ',')
 	}
 	w.first = false
-	w.b = appendString(w.b, cut(k))
+	w.b = tabular.AppendJSONString(w.b, cut(k))
 	w.b = append(w.b, ':')
 }
 
@@ -97,7 +98,7 @@ func (w *canon) text(k, v string) {
 		return
 	}
 	w.key(k)
-	w.b = appendString(w.b, cut(v))
+	w.b = tabular.AppendJSONString(w.b, cut(v))
 }
 
 func (w *canon) list(values []string) {
@@ -110,7 +111,7 @@ func (w *canon) list(values []string) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = appendString(w.b, cut(v))
+		w.b = tabular.AppendJSONString(w.b, cut(v))
 	}
 	w.b = append(w.b, ']')
 }
@@ -135,7 +136,7 @@ func (w *canon) notes(notes []Note) {
 		w.key(n.Key)
 		switch v := n.Value.(type) {
 		case string:
-			w.b = appendString(w.b, cut(v))
+			w.b = tabular.AppendJSONString(w.b, cut(v))
 		case int:
 			w.b = strconv.AppendInt(w.b, int64(v), 10)
 		case int64:
@@ -145,9 +146,9 @@ func (w *canon) notes(notes []Note) {
 		case []string:
 			w.list(v)
 		case time.Time:
-			w.b = appendString(w.b, v.UTC().Format(TimeFormat))
+			w.b = tabular.AppendJSONString(w.b, v.UTC().Format(TimeFormat))
 		default:
-			w.b = appendString(w.b, cut(fmt.Sprint(v)))
+			w.b = tabular.AppendJSONString(w.b, cut(fmt.Sprint(v)))
 		}
 	}
 	w.b, w.first = append(w.b, '}'), outer
@@ -192,46 +193,6 @@ func cut(s string) string {
 		n--
 	}
 	return s[:n] + "…"
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s, which is valid UTF-8, as an RFC 8785 string.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= 0x20 && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			b = append(b, s[start:i]...)
-			switch c {
-			case '"', '\\':
-				b = append(b, '\\', c)
-			case '\b':
-				b = append(b, '\\', 'b')
-			case '\t':
-				b = append(b, '\\', 't')
-			case '\n':
-				b = append(b, '\\', 'n')
-			case '\f':
-				b = append(b, '\\', 'f')
-			case '\r':
-				b = append(b, '\\', 'r')
-			default:
-				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			}
-			i++
-			start = i
-			continue
-		}
-		i++ // cut has made it valid UTF-8, which stands as it is
-	}
-	b = append(b, s[start:]...)
-	return append(b, '"')
 }
 
 // ParseEntry reads a canonical form. Bytes that are JSON but not the canonical

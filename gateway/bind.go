@@ -6,6 +6,7 @@ import (
 
 	"gongshu/internal/errs"
 	"gongshu/privacy"
+	"gongshu/tabular"
 	"gongshu/warehouse"
 )
 
@@ -59,7 +60,7 @@ func (s *Service) bind(ctx context.Context, p *Plan) (*binding, error) {
 		if !ok {
 			return nil, errs.Newf(errs.Conflict, "信息项“%s”在数据表中没有对应的列", "item %q has no column in the table", c.Name).In(c.Name)
 		}
-		out := outColumn{PlanColumn: c, physical: col.Name, column: col, label: append(appendString(nil, c.Name), ':')}
+		out := outColumn{PlanColumn: c, physical: col.Name, column: col, label: append(tabular.AppendJSONString(nil, c.Name), ':')}
 		spec, err := privacy.ParseMask(c.Mask)
 		if err != nil {
 			return nil, err
@@ -193,16 +194,16 @@ func (o *outColumn) appendCell(dst, scratch []byte, v warehouse.Value) (out, use
 	switch {
 	case o.masker != nil:
 		scratch = o.masked(scratch[:0], v)
-		return appendString(dst, bytesText(scratch)), scratch
+		return tabular.AppendJSONString(dst, scratch), scratch
 	case o.bare:
 		return o.column.Append(dst, v), scratch
 	case o.logical:
 		return strconv.AppendBool(dst, v.N != 0), scratch
 	case v.Kind == warehouse.String:
-		return appendString(dst, v.S), scratch
+		return tabular.AppendJSONString(dst, v.S), scratch
 	}
 	scratch = o.column.Append(scratch[:0], v)
-	return appendString(dst, bytesText(scratch)), scratch
+	return tabular.AppendJSONString(dst, scratch), scratch
 }
 
 // masked appends the masked text of a value to dst.

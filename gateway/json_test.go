@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"unicode/utf8"
-
-	"pgregory.net/rapid"
 )
 
 // parse reads a query body as the data service does.
@@ -72,23 +69,6 @@ func FuzzScanner(f *testing.F) {
 		}
 		if n, err := strconv.Atoi(want.Limit.String()); err == nil && n != limit {
 			t.Fatalf("%q: limit %d, want %d", body, limit, n)
-		}
-	})
-}
-
-func TestAppendString(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := string(rapid.SliceOf(rapid.Byte()).Draw(t, "s"))
-		raw := appendString(nil, s)
-		var back string
-		if err := json.Unmarshal(raw, &back); err != nil {
-			t.Fatalf("%q became %q: %v", s, raw, err)
-		}
-		if utf8.ValidString(s) && back != s {
-			t.Fatalf("%q came back as %q", s, back)
-		}
-		if !utf8.Valid(raw) {
-			t.Fatalf("%q is not UTF-8", raw)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"gongshu/audit"
 	"gongshu/internal/errs"
+	"gongshu/tabular"
 	"gongshu/warehouse"
 )
 
@@ -113,7 +114,7 @@ func (s *Service) query(ctx context.Context, call *Call, p *Plan, body []byte, a
 	if left := p.meter.took(int64(n)); left == 0 && n > 0 {
 		return errs.New(errs.TooMany, errs.T("今日数据行数已达授权上限", "the grant's rows of today are used up")).In("rows_per_day").Retry(60)
 	}
-	a.Body = append(append(append(a.Body, `{"resource":`...), appendString(nil, p.Source.Code)...), `,"rows":[`...)
+	a.Body = append(append(append(a.Body, `{"resource":`...), tabular.AppendJSONString(nil, p.Source.Code)...), `,"rows":[`...)
 	for i := range n {
 		if i > 0 {
 			a.Body = append(a.Body, ',')

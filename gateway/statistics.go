@@ -15,6 +15,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/privacy"
+	"gongshu/tabular"
 	"gongshu/warehouse"
 )
 
@@ -438,7 +439,7 @@ func measured(m *boundMeasure, columns []warehouse.Column, row []warehouse.Value
 	}
 	text := columns[m.at].Format(v)
 	if v.Kind == warehouse.String || columns[m.at].Type == warehouse.Date || columns[m.at].Type == warehouse.Time {
-		return string(appendString(nil, text))
+		return string(tabular.AppendJSONString(nil, text))
 	}
 	return text
 }
@@ -616,12 +617,12 @@ func answersOf(sp *statsPlan, g *group) map[string]string {
 // writeStatistics writes the answer. Where no group at all can be shown, none is
 // listed: the keys of hidden groups would tell that somebody has those values.
 func (s *Service) writeStatistics(p *Plan, sp *statsPlan, groups []group, shown, hidden int, a *Answer) {
-	out := append(append(append(a.Body, `{"resource":`...), appendString(nil, p.Source.Code)...), `,"unit":`...)
+	out := append(append(append(a.Body, `{"resource":`...), tabular.AppendJSONString(nil, p.Source.Code)...), `,"unit":`...)
 	unit := "rows"
 	if sp.persons != "" {
 		unit = "persons"
 	}
-	out = append(appendString(out, unit), `,"threshold":`...)
+	out = append(tabular.AppendJSONString(out, unit), `,"threshold":`...)
 	threshold := int64(0)
 	if sp.personal {
 		threshold = sp.k
@@ -650,7 +651,7 @@ func (s *Service) writeStatistics(p *Plan, sp *statsPlan, groups []group, shown,
 			if j > 0 {
 				out = append(out, ',')
 			}
-			out = append(appendString(out, m.name), ':')
+			out = append(tabular.AppendJSONString(out, m.name), ':')
 			if g.cell.Hidden != "" {
 				out = append(out, "null"...)
 			} else {
@@ -662,7 +663,7 @@ func (s *Service) writeStatistics(p *Plan, sp *statsPlan, groups []group, shown,
 			out = append(out, `,"suppressed":true`...)
 		}
 		if g.asOf > 0 {
-			out = append(append(out, `,"as_of":`...), appendString(nil, db.Time(g.asOf).Format("2006-01-02T15:04:05Z"))...)
+			out = append(append(out, `,"as_of":`...), tabular.AppendJSONString(nil, db.Time(g.asOf).Format("2006-01-02T15:04:05Z"))...)
 		}
 		out = append(out, '}')
 	}

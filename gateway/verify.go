@@ -9,6 +9,7 @@ import (
 	"gongshu/audit"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/tabular"
 	"gongshu/warehouse"
 )
 
@@ -107,7 +108,7 @@ func (s *Service) verify(ctx context.Context, call *Call, p *Plan, body []byte, 
 		return err
 	}
 	yes := 0
-	a.Body = append(append(append(a.Body, `{"resource":`...), appendString(nil, p.Source.Code)...), `,"result":{`...)
+	a.Body = append(append(append(a.Body, `{"resource":`...), tabular.AppendJSONString(nil, p.Source.Code)...), `,"result":{`...)
 	for i, c := range a.pick {
 		holds := false
 		for r := range a.rows.Len() {
@@ -119,7 +120,7 @@ func (s *Service) verify(ctx context.Context, call *Call, p *Plan, body []byte, 
 		if i > 0 {
 			a.Body = append(a.Body, ',')
 		}
-		a.Body = append(append(a.Body, appendString(nil, a.claims[i].name)...), ':')
+		a.Body = append(append(a.Body, tabular.AppendJSONString(nil, a.claims[i].name)...), ':')
 		a.Body = strconv.AppendBool(a.Body, holds)
 	}
 	e := s.entry(call, p, Verify)

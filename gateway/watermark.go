@@ -135,7 +135,7 @@ type ndjsonEncoder struct {
 func newNDJSON(columns []tabular.Column, mark *watermark) *ndjsonEncoder {
 	e := &ndjsonEncoder{mark: mark}
 	for _, c := range columns {
-		e.labels = append(e.labels, append(appendString(nil, c.Name), ':'))
+		e.labels = append(e.labels, append(tabular.AppendJSONString(nil, c.Name), ':'))
 		e.types = append(e.types, c.Type)
 	}
 	return e
@@ -165,7 +165,7 @@ func (e *ndjsonEncoder) row(dst []byte, cells [][]byte, null []bool) ([]byte, er
 		case bytes.IndexByte([]byte("NYBIF"), e.types[i]) >= 0:
 			dst = append(dst, c...)
 		default:
-			dst = appendString(dst, bytesText(c))
+			dst = tabular.AppendJSONString(dst, c)
 		}
 	}
 	return append(dst, '}', '\n'), nil

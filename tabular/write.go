@@ -146,43 +146,54 @@ type jsonWriter struct {
 func newJSONWriter(w io.Writer, columns []Column, array bool) *jsonWriter {
 	j := &jsonWriter{w: bufio.NewWriterSize(w, 64<<10), columns: columns, array: array}
 	for _, c := range columns {
-		j.keys = append(j.keys, append(AppendJSONString(nil, []byte(c.Name)), ':'))
+		j.keys = append(j.keys, append(AppendJSONString(nil, c.Name), ':'))
 	}
 	return j
 }
 
-// AppendJSONString appends v as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
-func AppendJSONString(out, v []byte) []byte {
+// AppendJSONString appends v as a JSON string in the one form of RFC 8785: escaped
+// are only ", \ and control characters (\b \t \n \f \r, else \u00xx in lower case).
+// Bytes that are not UTF-8 become U+FFFD.
+func AppendJSONString[T ~string | ~[]byte](out []byte, v T) []byte {
 	const hex = "0123456789abcdef"
 	out = append(out, '"')
+	from := 0
 	for i := 0; i < len(v); {
-		switch c := v[i]; {
-		case c == '"' || c == '\\':
-			out = append(out, '\\', c)
-		case c == '\n':
-			out = append(out, '\\', 'n')
-		case c == '\r':
-			out = append(out, '\\', 'r')
-		case c == '\t':
-			out = append(out, '\\', 't')
-		case c < 0x20:
-			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			out = append(out, c)
-		default:
-			r, n := utf8.DecodeRune(v[i:])
+		c := v[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(string(v[i:min(i+utf8.UTFMax, len(v))]))
 			if r == utf8.RuneError && n == 1 {
-				out = append(out, "\uFFFD"...)
-			} else {
-				out = append(out, v[i:i+n]...)
+				out = append(append(out, v[from:i]...), "\uFFFD"...)
+				from = i + 1
 			}
 			i += n
 			continue
 		}
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		out = append(out, v[from:i]...)
+		switch c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\b':
+			out = append(out, '\\', 'b')
+		case '\t':
+			out = append(out, '\\', 't')
+		case '\n':
+			out = append(out, '\\', 'n')
+		case '\f':
+			out = append(out, '\\', 'f')
+		case '\r':
+			out = append(out, '\\', 'r')
+		default:
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
 		i++
+		from = i
 	}
-	return append(out, '"')
+	return append(append(out, v[from:]...), '"')
 }
 
 // appendJSONValue writes numbers and booleans as such when the column's type
