@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gongshu/identity"
+	"gongshu/internal/blob"
 	"gongshu/internal/db"
 	"gongshu/notice"
 	"gongshu/operation"
@@ -272,13 +273,14 @@ type Event struct {
 	Facts            map[string]any
 }
 
-// Attachment is a document of a case, kept as an object under its digest.
+// Attachment is a document of a case.
 type Attachment struct {
-	ID, Name, Media string
-	Size            int64
-	Digest          string
-	Actor           string
-	At              time.Time
+	ID, Name, Media            string
+	Size                       int64  // bytes
+	Digest                     string // SHA-256, 64 hexadecimal digits
+	Object                     string // id of the object that holds the bytes
+	Actor, ActorName, BodyName string // who attached it
+	At                         time.Time
 }
 
 // Decision is what an actor decides on a task. Facts travel to the handler (the
@@ -306,6 +308,8 @@ type Deps struct {
 	DB   *db.DB
 	Door *operation.Door
 	Send notice.Send // notice.Nobody when nil
+	// Blobs keeps the documents of cases; nil in programs that take none.
+	Blobs *blob.Store
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -313,10 +317,11 @@ type Deps struct {
 // Service is the area's commands and queries. Its methods may be called by many
 // goroutines.
 type Service struct {
-	db   *db.DB
-	door *operation.Door
-	send notice.Send
-	now  func() time.Time
+	db    *db.DB
+	door  *operation.Door
+	blobs *blob.Store
+	send  notice.Send
+	now   func() time.Time
 
 	mu       sync.RWMutex
 	handlers map[string]Handler
@@ -330,7 +335,7 @@ func New(deps Deps) *Service {
 	if deps.Send == nil {
 		deps.Send = notice.Nobody
 	}
-	return &Service{db: deps.DB, door: deps.Door, send: deps.Send, now: deps.Now, handlers: map[string]Handler{}}
+	return &Service{db: deps.DB, door: deps.Door, blobs: deps.Blobs, send: deps.Send, now: deps.Now, handlers: map[string]Handler{}}
 }
 
 // Handle registers what outcomes of a kind of case do. Registering a kind twice

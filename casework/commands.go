@@ -453,6 +453,9 @@ func (s *Service) clockChange(ctx context.Context, actor identity.Actor, taskID 
 		if c.State != StateOpen || t.State != "open" {
 			return errs.New(errs.Conflict, errs.T("该事项已办结，请刷新", "this has been dealt with already; reload"))
 		}
+		if t.Relation == c.Procedure.ApplicantRelation() {
+			return ownDay()
+		}
 		clocks, err := clocksOf(ctx, tx, c.ID)
 		if err != nil {
 			return err
@@ -528,11 +531,10 @@ func (s *Service) Resume(ctx context.Context, actor identity.Actor, taskID strin
 // Extend adds working days once, at most as many as the city's rules allow.
 func (s *Service) Extend(ctx context.Context, actor identity.Actor, taskID string, days int, reason string) error {
 	return s.clockChange(ctx, actor, taskID, "casework.clock.extend", func(c Case, k *Clock, l ledger, cal *workday.Calendar, on workday.Date) (ClockEntry, error) {
-		extended := slices.ContainsFunc(k.Entries, func(e ClockEntry) bool { return e.Kind == "extend" })
 		switch {
 		case c.Procedure.ExtensionDays == 0:
 			return ClockEntry{}, errs.New(errs.Forbidden, errs.T("本市规定没有期限延长", "the city's rules know no extension"))
-		case extended:
+		case extended(*k):
 			return ClockEntry{}, errs.New(errs.Forbidden, errs.T("期限只能延长一次", "a deadline is extended once only")).By(c.Procedure.ExtensionClauses...)
 		case days < 1 || days > c.Procedure.ExtensionDays:
 			return ClockEntry{}, errs.Newf(errs.Invalid, "延长 1 至 %[1]d 个工作日", "extend by 1 to %[1]d working days", c.Procedure.ExtensionDays).In("days").By(c.Procedure.ExtensionClauses...)
@@ -628,19 +630,6 @@ func (s *Service) remindCase(ctx context.Context, cal *workday.Calendar, c Case,
 		return nil
 	})
 	return raised, err
-}
-
-// Attach adds a document, already kept as an object under its digest, to an open
-// case.
-func (s *Service) AttachTx(ctx context.Context, tx *db.Tx, actor identity.Actor, caseID string, a Attachment) error {
-	a.ID, a.Actor, a.At = db.NewID(), actor.ID, s.now()
-	if a.Name == "" || a.Digest == "" {
-		return errs.New(errs.Invalid, errs.T("附件缺少名称或内容", "the document has no name or no content")).In("file")
-	}
-	if err := insertAttachment(ctx, tx, caseID, a); err != nil {
-		return err
-	}
-	return addEvent(ctx, tx, caseID, s.event(actor, "attached", "", a.At, map[string]any{"name": a.Name, "digest": a.Digest}))
 }
 
 const maxDraft = 256 << 10

@@ -2,6 +2,7 @@ package casework
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gongshu/identity"
@@ -105,6 +106,44 @@ type File struct {
 	// DaysLeft is that of the running clock; HasDue is false where none runs.
 	DaysLeft int
 	HasDue   bool
+	// Moves is what the actor may do to the running clock; MayAttach whether to add documents.
+	Moves     Moves
+	MayAttach bool
+}
+
+// Moves are the changes of the clock of the step under way that the city's rules know
+// and the actor may make now. The zero value offers none.
+type Moves struct {
+	Task                           string // whose clock it is
+	Pause, Resume                  bool
+	Extend                         int // working days at most; 0 not at all
+	PauseClauses, ExtensionClauses []string
+}
+
+func (s *Service) moves(actor identity.Actor, f File) Moves {
+	p := f.Case.Procedure
+	m := Moves{PauseClauses: p.PauseClauses, ExtensionClauses: p.ExtensionClauses}
+	for _, t := range f.Tasks {
+		if t.State != "open" || f.Case.State != StateOpen || t.Clock == "" || t.Relation == p.ApplicantRelation() {
+			continue
+		}
+		i := slices.IndexFunc(f.Clocks, func(k Clock) bool { return k.Name == t.Clock && k.State != "stopped" })
+		if i < 0 {
+			continue
+		}
+		k := f.Clocks[i]
+		may := func(action operation.Action) bool { return s.door.May(actor, action, taskTarget(f.Case, t)) == nil }
+		m.Pause = p.MayPause && k.State == "running" && may("casework.clock.pause")
+		m.Resume = k.State == "paused" && may("casework.clock.resume")
+		if p.ExtensionDays > 0 && !extended(k) && may("casework.clock.extend") {
+			m.Extend = p.ExtensionDays
+		}
+		if m.Pause || m.Resume || m.Extend > 0 {
+			m.Task = t.ID
+			return m
+		}
+	}
+	return Moves{}
 }
 
 // File gives a case with tasks, clocks, timeline and documents.
@@ -133,7 +172,9 @@ func (s *Service) File(ctx context.Context, actor identity.Actor, id string) (Fi
 			return f, err
 		}
 		f.DaysLeft, f.HasDue = DaysLeft(cal, c.DueOn, s.now())
+		f.Moves = s.moves(actor, f)
 	}
+	f.MayAttach = s.blobs != nil && c.State != StateClosed && s.mayAttach(actor, c) == nil
 	return f, nil
 }
 

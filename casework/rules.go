@@ -25,6 +25,16 @@ func checkDecision(t Task, d Decision) error {
 	return nil
 }
 
+// ownDay refuses the side that waits for an answer to move its day.
+func ownDay() error {
+	return errs.New(errs.Forbidden, errs.T("提出单位不能改变自己所提事项的期限", "the side that put the case up cannot move its deadline"))
+}
+
+// extended reports whether a clock has had its one extension.
+func extended(k Clock) bool {
+	return slices.ContainsFunc(k.Entries, func(e ClockEntry) bool { return e.Kind == "extend" })
+}
+
 // DecidingDistrict is the division whose authority decides on data of a district: the
 // county's own where the city says so (LY-12), the city's elsewhere.
 func DecidingDistrict(p *profile.Profile, at time.Time, district string) string {

@@ -363,25 +363,42 @@ func remindersOf(ctx context.Context, q db.Querier, caseID string) (map[string]b
 }
 
 func insertAttachment(ctx context.Context, tx *db.Tx, caseID string, a Attachment) error {
-	_, err := tx.Exec(ctx, `INSERT INTO casework_attachment (id, case_id, name, media, size, digest, actor, at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)`,
-		a.ID, caseID, a.Name, a.Media, a.Size, a.Digest, a.Actor, db.Ms(a.At))
+	_, err := tx.Exec(ctx, `INSERT INTO casework_attachment (id, case_id, name, media, size, digest, object, actor, actor_name, body_name, at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+		a.ID, caseID, a.Name, a.Media, a.Size, a.Digest, a.Object, a.Actor, a.ActorName, a.BodyName, db.Ms(a.At))
 	return err
 }
 
+const attachmentColumns = `id, name, media, size, digest, object, actor, actor_name, body_name, at`
+
+func scanAttachment(row interface{ Scan(...any) error }) (Attachment, error) {
+	var a Attachment
+	var at int64
+	err := row.Scan(&a.ID, &a.Name, &a.Media, &a.Size, &a.Digest, &a.Object, &a.Actor, &a.ActorName, &a.BodyName, &at)
+	a.At = db.Time(at)
+	return a, err
+}
+
+func getAttachment(ctx context.Context, q db.Querier, caseID, id string) (Attachment, error) {
+	a, err := scanAttachment(q.QueryRow(ctx, `SELECT `+attachmentColumns+` FROM casework_attachment WHERE case_id=$1 AND id=$2`, caseID, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, errs.New(errs.NotFound, errs.T("该办件没有这份材料", "the case has no such document"))
+	}
+	return a, err
+}
+
 func attachmentsOf(ctx context.Context, q db.Querier, caseID string) ([]Attachment, error) {
-	rows, err := q.Query(ctx, `SELECT id, name, media, size, digest, actor, at FROM casework_attachment WHERE case_id=$1 ORDER BY id`, caseID)
+	rows, err := q.Query(ctx, `SELECT `+attachmentColumns+` FROM casework_attachment WHERE case_id=$1 ORDER BY id`, caseID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []Attachment
 	for rows.Next() {
-		var a Attachment
-		var at int64
-		if err := rows.Scan(&a.ID, &a.Name, &a.Media, &a.Size, &a.Digest, &a.Actor, &at); err != nil {
+		a, err := scanAttachment(rows)
+		if err != nil {
 			return nil, err
 		}
-		a.At = db.Time(at)
 		out = append(out, a)
 	}
 	return out, rows.Err()

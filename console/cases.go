@@ -2,7 +2,11 @@ package console
 
 import (
 	"context"
+	"errors"
+	"io"
+	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -21,6 +25,9 @@ func (c *Console) routesCases(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/cases", c.casesPage)
 	mux.HandleFunc("GET /console/cases/{id}", c.casePage)
 	mux.HandleFunc("POST /console/cases/{id}/decide", c.decideCase)
+	mux.HandleFunc("POST /console/cases/{id}/clock", c.moveClock)
+	mux.HandleFunc("POST /console/cases/{id}/documents", c.attachDocument)
+	mux.HandleFunc("GET /console/cases/{id}/documents/{document}", c.caseDocument)
 }
 
 // casePages lead from a case to the page of what it is about, by the kind of its
@@ -112,11 +119,12 @@ func caseFilters(ctx context.Context) []ui.Filter {
 }
 
 type caseView struct {
-	file   casework.File
-	task   *casework.Task
-	errors ui.Errors
-	chosen string
-	reason string
+	file    casework.File
+	task    *casework.Task
+	errors  ui.Errors // of the decision
+	chosen  string
+	reason  string
+	refused ui.Errors // of a clock change or a document
 }
 
 func (c *Console) casePage(w http.ResponseWriter, r *http.Request) {
@@ -164,6 +172,127 @@ func (c *Console) decideCase(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/console/cases/"+r.PathValue("id"), http.StatusSeeOther)
+}
+
+// moveClock pauses, resumes or extends the clock of the step under way.
+func (c *Console) moveClock(w http.ResponseWriter, r *http.Request) {
+	ctx, a := r.Context(), actor(r)
+	task, reason := r.PostFormValue("task"), strings.TrimSpace(r.PostFormValue("reason"))
+	var err error
+	switch do := r.PostFormValue("do"); do {
+	case "pause":
+		err = c.Cases.Pause(ctx, a, task, reason)
+	case "resume":
+		err = c.Cases.Resume(ctx, a, task)
+	case "extend":
+		days, bad := strconv.Atoi(strings.TrimSpace(r.PostFormValue("days")))
+		if bad != nil {
+			days = 0 // refused as out of range
+		}
+		err = c.Cases.Extend(ctx, a, task, days, reason)
+	default:
+		err = errs.Newf(errs.Invalid, "没有这种操作：%s", "no such command: %s", do).In("do")
+	}
+	c.changedCase(w, r, err)
+}
+
+func (c *Console) attachDocument(w http.ResponseWriter, r *http.Request) {
+	err := parseWithFiles(r)
+	if err == nil && len(filesOf(r, "file")) == 0 {
+		err = errs.New(errs.Invalid, errs.T("请选择要上传的材料", "choose a document to attach")).In("file")
+	}
+	for _, head := range filesOf(r, "file") {
+		if err == nil {
+			err = c.attachOne(r, head)
+		}
+	}
+	c.changedCase(w, r, err)
+}
+
+func (c *Console) attachOne(r *http.Request, head *multipart.FileHeader) error {
+	file, err := head.Open()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = c.Cases.Attach(r.Context(), actor(r), r.PathValue("id"), head.Filename, file)
+	return err
+}
+
+// changedCase leads back to the case, or shows it with the refusal.
+func (c *Console) changedCase(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case err == nil:
+		http.Redirect(w, r, "/console/cases/"+r.PathValue("id"), http.StatusSeeOther)
+	case ui.IsRefusal(err):
+		c.caseFile(w, r, web.Status(err), func(v *caseView) { v.refused = ui.ErrorsOf(r.Context(), err) })
+	default:
+		web.Fail(w, r, err)
+	}
+}
+
+// caseDocument sends a document as a download, whatever it holds.
+func (c *Console) caseDocument(w http.ResponseWriter, r *http.Request) {
+	document, content, err := c.Cases.Document(r.Context(), actor(r), r.PathValue("id"), r.PathValue("document"))
+	if err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	defer content.Close()
+	download(w, document.Name, "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(document.Size, 10))
+	if _, err := io.Copy(w, content); err != nil {
+		c.Log.Error("case document", "case", r.PathValue("id"), "err", err) // the status has gone out
+	}
+}
+
+// maxFiles bounds a form with documents, in bytes.
+const maxFiles = 64 << 20
+
+// parseWithFiles reads a form that may carry files; what does not fit in memory waits on
+// disk until the request ends.
+func parseWithFiles(r *http.Request) error {
+	web.LimitBody(r, maxFiles)
+	err := r.ParseMultipartForm(4 << 20)
+	if errors.Is(err, http.ErrNotMultipart) {
+		err = r.ParseForm()
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return errs.Newf(errs.TooLarge, "一次提交的材料合计不超过 %d MB", "the documents of one form have at most %d MB together", maxFiles>>20).In("file").Because(err)
+	}
+	if err != nil {
+		return errs.New(errs.Invalid, errs.T("表单无法读取", "the form cannot be read")).Because(err)
+	}
+	return nil
+}
+
+// filesOf gives the files that a parsed form sent in a field.
+func filesOf(r *http.Request, field string) []*multipart.FileHeader {
+	if r.MultipartForm == nil {
+		return nil
+	}
+	return r.MultipartForm.File[field]
+}
+
+// keepFiles stores the files of a form's field; on an error none is left.
+func (c *Console) keepFiles(r *http.Request, field string) ([]casework.Attachment, error) {
+	var kept []casework.Attachment
+	for _, head := range filesOf(r, field) {
+		file, err := head.Open()
+		if err == nil {
+			var a casework.Attachment
+			if a, err = c.Cases.Keep(r.Context(), head.Filename, file); err == nil {
+				kept = append(kept, a)
+			}
+			file.Close()
+		}
+		if err != nil {
+			c.Cases.Discard(r.Context(), kept...)
+			return nil, err
+		}
+	}
+	return kept, nil
 }
 
 // caseState is the state of a case, or once it is closed how it ended.

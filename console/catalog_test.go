@@ -179,7 +179,7 @@ func TestReviewInEveryCity(t *testing.T) {
 					}
 				}
 				h.get(doer, page, 200, []string{step.Name.EN, cited[i]}, nil)
-				h.get(doer, "/console", 200, []string{r.Name, step.Name.EN}, nil)
+				h.get(doer, "/console/", 200, []string{r.Name, step.Name.EN}, nil)
 				h.decide(doer, page, url.Values{"outcome": {"pass"}, "reason": {"同意"}}, 303)
 			}
 			h.get("police/steward", page, 200, []string{r.Name}, nil)
@@ -242,21 +242,21 @@ func TestCatalogThroughThePages(t *testing.T) {
 		do := page + "/do"
 		h.get("market/leader", page, 200, nil, []string{"name=\"outcome\""})
 		h.post(steward, do, url.Values{"do": {"submit"}}, 303)
-		h.get(steward, page, 200, []string{"With the department", "Department sign-off", "Secrecy review", "no deadline"}, []string{"name=\"outcome\""})
+		h.get(steward, page, 200, []string{"With the department", "Department sign-off", "Secrecy review", "No deadline"}, []string{"name=\"outcome\""})
 		h.get("police/steward", page, 404, nil, []string{"食品"})
 		body = h.decide("market/leader", page, url.Values{"outcome": {"return"}}, 422)
 		if !strings.Contains(body, "state the reasons") {
 			t.Error("no reason was asked for")
 		}
-		h.get("market/leader", "/console", 200, []string{"食品经营许可信息", "Department sign-off"}, nil)
+		h.get("market/leader", "/console/", 200, []string{"食品经营许可信息", "Department sign-off"}, nil)
 		h.decide("market/leader", page, url.Values{"outcome": {"pass"}}, 303)
 		h.get("authority/authority_reviewer", page, 200, nil, []string{"name=\"outcome\""})
 		h.get("market/secrecy_reviewer", page, 200, []string{"FS-40.2", "number of the review record"}, nil)
 		h.decide("market/secrecy_reviewer", page, url.Values{"outcome": {"pass"}, "reason": {"保审1号"}}, 303)
-		h.get(steward, page, 200, []string{"Submitted"}, []string{"name=\"outcome\""})
+		h.get(steward, page, 200, []string{"Under review"}, []string{"name=\"outcome\""})
 		h.decide("authority/authority_reviewer", page, url.Values{"outcome": {"return"}, "reason": {"请补充说明"}}, 303)
 		h.get(steward, page, 200, []string{"请补充说明", "Returned to be changed"}, nil)
-		h.get(steward, "/console", 200, []string{"Change as asked and send again"}, nil)
+		h.get(steward, "/console/", 200, []string{"Change as asked and send again"}, nil)
 		h.get("police/steward", "/console/cases", 200, nil, []string{"食品经营许可信息"})
 		h.get("authority/authority_reviewer", "/console/cases", 200, []string{"食品经营许可信息"}, nil)
 		h.Through(t, "307001/0001")
@@ -265,7 +265,7 @@ func TestCatalogThroughThePages(t *testing.T) {
 		h.get(steward, page, 200, []string{r.Case}, nil)
 		h.get("police/steward", page, 200, nil, []string{r.Case})
 		h.get("police/steward", "/console/cases/"+r.Case, 403, nil, nil)
-		h.get(steward, "/console/cases/"+r.Case, 200, []string{"保审", "请补充说明", "Department sign-off", "FS-17"}, nil)
+		h.get(steward, "/console/cases/"+r.Case, 200, []string{"保审", "请补充说明", "Department sign-off", "FS-40.2"}, nil)
 		h.get("police/steward", page+"?tab=items", 200, []string{"许可证编号", "licence"}, nil)
 		h.get("police/steward", page+"?tab=history", 200, []string{"Published"}, nil)
 

@@ -211,8 +211,8 @@ func linesOf(s string) []string {
 
 func (c *Console) apply(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
-	if err := r.ParseForm(); err != nil {
-		web.Fail(w, r, errs.New(errs.Invalid, errs.T("表单无法读取", "the form cannot be read")).Because(err))
+	if err := parseWithFiles(r); err != nil {
+		web.Fail(w, r, err)
 		return
 	}
 	f, other := formOf(r.PostForm)
@@ -226,12 +226,17 @@ func (c *Console) apply(w http.ResponseWriter, r *http.Request) {
 	}
 	var q sharing.Request
 	var err error
+	if f.Documents, err = c.keepFiles(r, "documents"); err != nil {
+		c.refusedForm(w, r, err, f, other, "")
+		return
+	}
 	if r.PostForm.Get("do") == "negotiate" {
 		q, err = c.Sharing.Negotiate(ctx, a, f)
 	} else {
 		q, err = c.Sharing.Apply(ctx, a, f)
 	}
 	if err != nil {
+		c.Cases.Discard(ctx, f.Documents...)
 		c.refusedForm(w, r, err, f, other, "")
 		return
 	}
@@ -284,13 +289,18 @@ func knownPurpose(key string) bool {
 }
 
 func (c *Console) amend(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
-		web.Fail(w, r, errs.New(errs.Invalid, errs.T("表单无法读取", "the form cannot be read")).Because(err))
+	if err := parseWithFiles(r); err != nil {
+		web.Fail(w, r, err)
 		return
 	}
 	f, other := formOf(r.PostForm)
 	number := r.PathValue("number")
-	if _, err := c.Sharing.Amend(r.Context(), actor(r), number, f); err != nil {
+	var err error
+	if f.Documents, err = c.keepFiles(r, "documents"); err == nil {
+		_, err = c.Sharing.Amend(r.Context(), actor(r), number, f)
+	}
+	if err != nil {
+		c.Cases.Discard(r.Context(), f.Documents...)
 		c.refusedForm(w, r, err, f, other, number)
 		return
 	}

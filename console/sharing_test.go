@@ -57,9 +57,14 @@ func (d *desk) post(a identity.Actor, path string, form url.Values) (int, string
 	return d.send(a, r)
 }
 
-func (d *desk) send(a identity.Actor, r *http.Request) (int, string) {
+func (d *desk) raw(a identity.Actor, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	d.h.ServeHTTP(w, r.WithContext(console.WithActor(r.Context(), a)))
+	return w
+}
+
+func (d *desk) send(a identity.Actor, r *http.Request) (int, string) {
+	w := d.raw(a, r)
 	if to := w.Header().Get("Location"); to != "" {
 		return w.Code, to
 	}

@@ -68,6 +68,9 @@ func (s *Service) Apply(ctx context.Context, actor identity.Actor, f Form) (Requ
 		}
 		out = s.newRequest(actor, r, provider, f, a, a.way.kind)
 		if out.Kind == Immediate {
+			if len(f.Documents) > 0 {
+				return errs.New(errs.Invalid, errs.T("该数据直接取得，没有办件，不需要附材料", "this data is obtained at once: there is no case for a document to go into")).In("documents").By(out.Basis...)
+			}
 			return s.grantAtOnce(ctx, tx, actor, &out)
 		}
 		if err := s.once(ctx, tx, out); err != nil {
@@ -138,8 +141,9 @@ func wordsOf(purposes []string) []string {
 	return out
 }
 
-// parties finds who plays which part.
-func (s *Service) parties(ctx context.Context, r Request) ([]casework.Party, error) {
+// parties finds who plays which part. The operator is one only where a step is its own:
+// who has nothing to do in a case has nothing to see of it.
+func (s *Service) parties(ctx context.Context, r Request, p casework.Procedure) ([]casework.Party, error) {
 	authority, err := s.deps.AuthorityFor(ctx, casework.DecidingDistrict(s.deps.Profile, s.deps.Now(), r.District))
 	if err != nil {
 		return nil, err
@@ -148,6 +152,9 @@ func (s *Service) parties(ctx context.Context, r Request) ([]casework.Party, err
 		{Relation: profile.RelConsumer, Body: r.Consumer, BodyName: r.ConsumerName},
 		{Relation: profile.RelProvider, Body: r.Provider, BodyName: r.ProviderName},
 		{Relation: profile.RelAuthority, Body: authority.ID, BodyName: authority.Name},
+	}
+	if !slices.ContainsFunc(p.Steps, func(step profile.Step) bool { return slices.Contains(step.Bodies, profile.RelOperator) }) {
+		return out, nil
 	}
 	operator, err := s.deps.Operator(ctx)
 	if errs.Is(err, errs.NotFound) {
@@ -160,14 +167,15 @@ func (s *Service) parties(ctx context.Context, r Request) ([]casework.Party, err
 }
 
 func (s *Service) openCase(ctx context.Context, tx *db.Tx, actor identity.Actor, r *Request, path, parent string) error {
-	parties, err := s.parties(ctx, *r)
+	procedure := procedureOf(s.deps.Profile, s.deps.Now(), r.Kind, path)
+	parties, err := s.parties(ctx, *r, procedure)
 	if err != nil {
 		return err
 	}
 	title := fmt.Sprintf("%s：%s（%s）", r.ConsumerName, r.ResourceName, profile.ModeName(r.Mode).ZH)
 	r.State = Pending
 	c, err := s.deps.Cases.OpenTx(ctx, tx, actor, casework.Opening{
-		Procedure: procedureOf(s.deps.Profile, s.deps.Now(), r.Kind, path), Title: title, SubjectKind: "request", Subject: r.ID,
+		Procedure: procedure, Title: title, SubjectKind: "request", Subject: r.ID,
 		Resource: r.Resource, District: r.District, Parties: parties, Profile: s.deps.Profile.Version(), Parent: parent,
 		Facts: map[string]any{"mode": r.Mode, "items": len(r.Terms.Items), "kind": r.Kind},
 		// The area's record must exist before the first step is entered.
@@ -181,7 +189,19 @@ func (s *Service) openCase(ctx context.Context, tx *db.Tx, actor identity.Actor,
 	}
 	r.CaseID, r.Number = c.ID, c.Number
 	note(ctx, *r)
+	if err := s.attach(ctx, tx, actor, *r); err != nil {
+		return err
+	}
 	return s.deps.Cases.DropDraftTx(ctx, tx, actor, "sharing.request", r.Resource)
+}
+
+func (s *Service) attach(ctx context.Context, tx *db.Tx, actor identity.Actor, r Request) error {
+	for _, d := range r.Form.Documents {
+		if _, err := s.deps.Cases.AttachTx(ctx, tx, actor, r.CaseID, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Amend replaces the form of a returned request and sends it back to the step
@@ -220,8 +240,10 @@ func (s *Service) Amend(ctx context.Context, actor identity.Actor, number string
 			return err
 		}
 		note(ctx, out)
-		_, err = s.deps.Cases.ResubmitTx(ctx, tx, actor, out.CaseID)
-		return err
+		if _, err = s.deps.Cases.ResubmitTx(ctx, tx, actor, out.CaseID); err != nil {
+			return err
+		}
+		return s.attach(ctx, tx, actor, out)
 	})
 	return out, err
 }

@@ -70,6 +70,9 @@ type Form struct {
 	// by a recorded exception only (LY-13).
 	ExceptionReason string `json:"exception_reason,omitempty"`
 	Note            string `json:"note,omitempty"`
+	// Documents go into the request's case; they are kept already (casework.Keep), and the
+	// caller discards them when the application is refused.
+	Documents []casework.Attachment `json:"-"`
 }
 
 // Terms are what a decision settles. A decision may only narrow what was asked.

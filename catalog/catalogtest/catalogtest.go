@@ -12,6 +12,7 @@ import (
 	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/identity"
+	"gongshu/internal/blob"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/notice"
@@ -38,7 +39,7 @@ type World struct {
 	Clock   *time.Time // what Now answers; move it at will
 }
 
-// Open makes a catalog of the city ("fuzhou", "foshan" …) on a migrated store. change may complete the
+// Open makes a catalog of the city ("fuzhou", "foshan" …, or a profile's file) on a migrated store. change may complete the
 // dependencies (Tables, CheckExpr, hooks) before the catalog is made; it may be nil.
 func Open(t testing.TB, d *db.DB, city string, change func(*catalog.Deps)) *World {
 	t.Helper()
@@ -49,15 +50,20 @@ func Open(t testing.TB, d *db.DB, city string, change func(*catalog.Deps)) *Worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := profile.Load(city)
+	p, err := profile.Open(city)
 	if err != nil {
 		t.Fatal(err)
 	}
+	blobs, err := blob.Open(t.TempDir(), blob.NewMaster(blob.AES256GCM), blob.AES256GCM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { blobs.Close() })
 	w := &World{DB: d, Door: door, Log: log, Policy: catalog.PolicyFrom(p, clock), Clock: &clock}
 	w.Inbox = notice.New(notice.Deps{DB: d, Door: door, Now: now, Holders: func(_ context.Context, _ db.Querier, body string, post identity.Post) ([]string, error) {
 		return []string{Actor(catalog.Body{ID: body}, post).ID}, nil
 	}})
-	w.Cases = casework.New(casework.Deps{DB: d, Door: door, Send: w.Inbox.SendTx, Now: now})
+	w.Cases = casework.New(casework.Deps{DB: d, Door: door, Blobs: blobs, Send: w.Inbox.SendTx, Now: now})
 	deps := catalog.Deps{DB: d, Door: door, Now: now, Cases: w.Cases, AuthorityFor: AuthorityFor,
 		Policy: func() *catalog.Policy { return w.Policy },
 		Body: func(_ context.Context, id string) (catalog.Body, error) {

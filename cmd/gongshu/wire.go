@@ -179,7 +179,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	a.jobs = jobs.New(a.control)
 	a.jobs.Now, a.jobs.Zone = now, workday.Zone
 	a.jobs.Every("audit.prune", 24*time.Hour, a.pruneLog)
-	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Send: a.notice.SendTx, Now: now})
+	a.casework = casework.New(casework.Deps{DB: a.control, Door: a.door, Blobs: a.objects, Send: a.notice.SendTx, Now: now})
 	if a.warehouse, err = warehouse.Open(ctx, s.warehouseURL()); err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 	t.Helper()
 	w := &World{World: catalogtest.Open(t, d, city, nil)}
 	now := func() time.Time { return *w.Clock }
-	p, err := profile.Load(city)
+	p, err := profile.Open(city)
 	if err != nil {
 		t.Fatal(err)
 	}

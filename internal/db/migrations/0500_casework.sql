@@ -47,7 +47,7 @@ CREATE TABLE casework_task (
   case_id    TEXT NOT NULL REFERENCES casework_case (id),
   step       TEXT NOT NULL,
   step_no    BIGINT NOT NULL,
-  kind       TEXT NOT NULL,
+  kind       TEXT NOT NULL,               -- of the step, or mend
   post       TEXT NOT NULL,
   relation   TEXT NOT NULL,
   body       TEXT NOT NULL,
@@ -125,14 +125,17 @@ CREATE TABLE casework_reminder (
 );
 
 CREATE TABLE casework_attachment (
-  id      TEXT PRIMARY KEY,
-  case_id TEXT NOT NULL REFERENCES casework_case (id),
-  name    TEXT NOT NULL,
-  media   TEXT NOT NULL,
-  size    BIGINT NOT NULL,
-  digest  TEXT NOT NULL,
-  actor   TEXT NOT NULL,
-  at      BIGINT NOT NULL
+  id         TEXT PRIMARY KEY,
+  case_id    TEXT NOT NULL REFERENCES casework_case (id),
+  name       TEXT NOT NULL,
+  media      TEXT NOT NULL,
+  size       BIGINT NOT NULL,
+  digest     TEXT NOT NULL,               -- SHA-256 of the bytes
+  object     TEXT NOT NULL,               -- id of the object that holds them
+  actor      TEXT NOT NULL,
+  actor_name TEXT NOT NULL,
+  body_name  TEXT NOT NULL,
+  at         BIGINT NOT NULL
 );
 CREATE INDEX casework_attachment_case ON casework_attachment (case_id);
 
