@@ -60,6 +60,7 @@ func Diff(old, next *Resource) []Difference {
 	d.field("grade", "数据分级", "grade", number(old.Grade), number(next.Grade))
 	d.field("collection", "采集方式", "way of collection", collectionText(old.Collection), collectionText(next.Collection))
 	d.field("source", "来源职责", "duty of the source", same(old.Source.Duty), same(next.Source.Duty))
+	d.field("source.lead", "协同采集的牵头部门", "lead of the co-collection", same(old.Source.Lead), same(next.Source.Lead)) // FS-23
 	return d.out
 }
 

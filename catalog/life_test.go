@@ -434,6 +434,64 @@ func dept2(r catalog.Resource) catalog.Resource {
 	return r
 }
 
+// Data that several bodies collect together names the one that leads; a change of it is a change of
+// the catalog, and on record as one.
+func TestCoCollectionNamesItsLead(t *testing.T) {
+	clause.Covers(t, "FS-23")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := t.Context()
+		w := catalogtest.Open(t, d, "foshan", nil)
+		in := catalogtest.Licences()
+		in.Source.Lead = "市市场监督管理局"
+		r := w.Publish(t, in)
+		if r.Source.Lead != "市市场监督管理局" {
+			t.Fatalf("published with the lead %q", r.Source.Lead)
+		}
+		market := catalogtest.Actor(catalogtest.Market, identity.Steward)
+		draft, err := w.Catalog.Revise(ctx, market, r.Code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		draft.Source.Lead = "市政务服务数据管理局"
+		changed, err := w.Catalog.Save(ctx, market, catalog.AddressOf{Code: r.Code}, *draft)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed, err = w.Catalog.Get(ctx, r.Code, changed.Version); err != nil || changed.Source.Lead != "市政务服务数据管理局" {
+			t.Fatalf("%v, lead %q", err, changed.Source.Lead)
+		}
+		if got := catalog.Diff(r, changed); len(got) != 1 || got[0].Field != "source.lead" || got[0].Old.ZH != r.Source.Lead || got[0].New.ZH != changed.Source.Lead {
+			t.Errorf("the difference: %+v", got)
+		}
+	})
+}
+
+// A base database has one lead: a second one of the same kind is refused, reason or not, by each
+// city's own article.
+func TestABaseDatabaseHasOneLead(t *testing.T) {
+	clause.Covers(t, "FZM-19", "LY-15", "QZ-3.1.4", "FS-11")
+	for city, article := range map[string]string{"fuzhou": "FZM-19", "longyan": "LY-15", "quanzhou": "QZ-3.1.4", "foshan": "FS-11"} {
+		t.Run(city, func(t *testing.T) {
+			w := catalogtest.Open(t, dbtest.SQLite(t), city, nil)
+			w.Publish(t, catalogtest.Licences())
+			base := catalogtest.Licences()
+			base.Body, base.Source.Overlap = catalogtest.Police.ID, "确有需要"
+			police := catalogtest.Actor(catalogtest.Police, identity.Steward)
+			b, err := w.Catalog.Create(t.Context(), police, base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			faults, _, err := w.Catalog.Check(t.Context(), b)
+			if err != nil || !slices.ContainsFunc(faults, func(p errs.Problem) bool { return p.Code == "base" && p.Clause == article }) {
+				t.Errorf("%v %+v", err, faults)
+			}
+			if _, err := w.Catalog.Submit(t.Context(), police, catalog.AddressOf{Code: b.Code}); !errs.Is(err, errs.Invalid) {
+				t.Errorf("a second base database went through: %v", err)
+			}
+		})
+	}
+}
+
 func TestDuplicatesAreFoundAtRegistration(t *testing.T) {
 	clause.Covers(t, "FS-5.2", "FS-11", "LY-9", "QZ-4.1")
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

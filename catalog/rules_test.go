@@ -46,7 +46,7 @@ func TestWholeResourcesPassInEveryCity(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
-	clause.Covers(t, "FZM-2", "FZM-16", "FZM-20", "FZM-31", "FZO-5", "FZO-6", "FZO-6.2", "FZO-11", "FZO-24", "FS-5.3", "FS-12", "FS-13", "FS-21", "FS-22", "FS-24", "FS-25", "FS-18", "LY-11", "LY-17", "LY-23", "QZ-4.1")
+	clause.Covers(t, "FZM-2", "FZM-16", "FZM-20", "FZM-31", "FZO-5", "FZO-6", "FZO-6.2", "FZO-11", "FZO-24", "FS-5.3", "FS-12", "FS-13", "FS-21", "FS-22", "FS-24", "FS-25", "FS-18", "LY-11", "LY-17", "LY-23", "QZ-4.1", "QZ-3.1.6", "FS-34", "FS-40.2", "FS-9", "FS-20")
 	type R = *catalog.Resource
 	licences := func() R { return whole(catalogtest.Licences(), catalogtest.Market) }
 	residents := func() R { return whole(catalogtest.Residents(), catalogtest.Police) }
@@ -134,6 +134,8 @@ func TestRules(t *testing.T) {
 		{"closed because it is a state secret", "fuzhou", residents, func(r R) { r.ClosedGround = "secret" }, "closed_ground", "secret", "FZM-31"},
 		{"personal data opened unmasked", "fuzhou", licences, func(r R) { r.Items[5].Personal = "address" }, "items.5.open_mask", "personal", "FZM-20"},
 		{"personal data opened unmasked, Longyan", "longyan", licences, func(r R) { r.Items[5].Personal = "address" }, "items.5.open_mask", "personal", "LY-17"},
+		{"personal data opened unmasked, Foshan", "foshan", licences, func(r R) { r.Items[5].Personal = "address" }, "items.5.open_mask", "personal", "FS-34"},
+		{"no type of opening, Quanzhou", "quanzhou", licences, func(r R) { r.Opening = "" }, "opening", "required", "QZ-3.1.6"},
 		{"masked without saying how", "fuzhou", licences, func(r R) { r.Items[5].Personal, r.Items[5].OpenMask = "address", "region" }, "desensitised", "required", "FZM-20"},
 		{"masked and said how", "fuzhou", licences, func(r R) {
 			r.Items[5].Personal, r.Items[5].OpenMask, r.Desensitised = "address", "region", "住所只保留到区"
@@ -154,6 +156,9 @@ func TestRules(t *testing.T) {
 		{"no duty", "fuzhou", licences, func(r R) { r.Source.Duty = "" }, "source.duty", "required", "FZM-7"},
 		{"no secrecy declaration", "fuzhou", licences, func(r R) { r.Secrecy.Declared = false }, "secrecy.declared", "required", "FZM-31"},
 		{"no secrecy declaration, Longyan", "longyan", licences, func(r R) { r.Secrecy.Declared = false }, "secrecy.declared", "required", "LY-23"},
+		{"no secrecy declaration, Foshan", "foshan", licences, func(r R) { r.Secrecy.Declared = false }, "secrecy.declared", "required", "FS-40.2"},
+		{"no duty, Foshan", "foshan", licences, func(r R) { r.Source.Duty = "" }, "source.duty", "required", "FS-18"},
+		{"no type of sharing, Foshan", "foshan", licences, func(r R) { r.Sharing = "" }, "sharing", "required", "FS-5.3"},
 		{"marked secret", "fuzhou", licences, func(r R) { r.Secrecy.Marked = true }, "secrecy.marked", "secret", "FZM-31"},
 		{"negative survey figure", "fuzhou", licences, func(r R) { r.Survey.Rows = -1 }, "survey.rows", "range", ""},
 		{"related code malformed", "fuzhou", licences, func(r R) { r.Related = []string{"abc"} }, "related.0", "form", ""},
@@ -327,5 +332,25 @@ func TestCodeLists(t *testing.T) {
 	}
 	if _, ok := catalog.CodeListByKey("GB/T 2261.1").Label("3"); ok {
 		t.Error("3 passes as a sex code")
+	}
+}
+
+// Where several articles of a city ask for the same, a refusal carries the weightiest and the
+// topic all of them.
+func TestFurtherArticlesOfATopic(t *testing.T) {
+	for _, c := range []struct {
+		city  string
+		topic catalog.Topic
+		want  []string
+	}{
+		{"foshan", catalog.TopicSource, []string{"FS-18", "FS-20"}},
+		{"foshan", catalog.TopicConditions, []string{"FS-13", "FS-9"}},
+		{"fuzhou", catalog.TopicBase, []string{"FZM-19"}},
+		{"longyan", catalog.TopicBase, []string{"LY-15"}},
+		{"quanzhou", catalog.TopicBase, []string{"QZ-3.1.4"}},
+	} {
+		if got := policyOf(t, c.city).Cites[c.topic]; !slices.Equal(got, c.want) {
+			t.Errorf("%s, %s: %v, want %v", c.city, c.topic, got, c.want)
+		}
 	}
 }

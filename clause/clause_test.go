@@ -140,6 +140,21 @@ func TestMatrixScansTests(t *testing.T) {
 	if err != nil || missing != len(rows)-3 || !strings.Contains(b.String(), "FZM-17    clock    sharing.TestAnswer") {
 		t.Errorf("missing %d err %v\n%s", missing, err, b.String()[:400])
 	}
+	// What the program cites: literals and policies, not comments, not tests.
+	write("sharing/rules.go", "package sharing\n// LY-13 in a comment\nvar refusal = by(\"FZM-17\", \"LY-11\")\n")
+	write("operation/policies/sharing.cedar", "@id(\"a\")\n@clause(\"FS-26 FS-9\")\npermit (principal, action, resource);\n")
+	write("sharing/sharingtest/world.go", "package sharingtest\nvar x = \"FS-12\"\n")
+	cited, err := Cited(dir)
+	if err != nil || len(cited) != 4 || strings.Join(cited["LY-11"], " ") != "sharing/rules.go" || strings.Join(cited["FS-9"], " ") != "operation/policies/sharing.cedar" {
+		t.Errorf("cited %v, %v", cited, err)
+	}
+	var unshown []string
+	for _, r := range Unshown(rows, cited) {
+		unshown = append(unshown, r.Clause.ID)
+	}
+	if strings.Join(unshown, " ") != "FS-9 LY-11" {
+		t.Errorf("cited and without a test: %v", unshown)
+	}
 	write("sharing/b_test.go", "package sharing\nfunc TestWrong(t *testing.T) {\n clause.Covers(t, \"FZM-99\") }\n")
 	if _, err := Matrix(dir); err == nil || !strings.Contains(err.Error(), "b_test.go:3") {
 		t.Errorf("unknown id in a test: %v", err)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -166,6 +167,76 @@ func isCovers(fun ast.Expr, inside bool) bool {
 		return inside && f.Name == "Covers"
 	}
 	return false
+}
+
+// Cited reads the program's own source under dir (no tests, no figures, no demo) and
+// gives the articles that it puts before a reader: ids that stand as string literals
+// in Go, as refusals, pages and cards carry them, and those in the @clause of a Cedar
+// policy. Each comes with the files that cite it, sorted. Comments do not count, nor
+// do values of a city's profile, whose articles may be of areas still to come.
+func Cited(dir string) (map[string][]string, error) {
+	out := map[string][]string{}
+	cite := func(id, file string) {
+		if _, ok := Get(id); ok && (len(out[id]) == 0 || out[id][len(out[id])-1] != file) {
+			out[id] = append(out[id], file)
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case d.IsDir():
+			if rel != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || strings.HasSuffix(name, "test") || name == "testdata" ||
+				rel == "clause" || rel == "bench" || rel == "demo") {
+				return filepath.SkipDir
+			}
+		case strings.HasSuffix(name, ".cedar"):
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for _, m := range cedarClause.FindAllStringSubmatch(string(text), -1) {
+				for _, id := range strings.Fields(m[1]) {
+					cite(id, rel)
+				}
+			}
+		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					if id, err := strconv.Unquote(lit.Value); err == nil {
+						cite(id, rel)
+					}
+				}
+				return true
+			})
+		}
+		return nil
+	})
+	return out, err
+}
+
+var cedarClause = regexp.MustCompile(`@clause\("([^"]*)"\)`)
+
+// Unshown are the rows whose article the program cites and no test shows.
+func Unshown(rows []Row, cited map[string][]string) []Row {
+	var out []Row
+	for _, r := range rows {
+		if len(r.Tests) == 0 && len(cited[r.Clause.ID]) > 0 {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // WriteMatrix prints the matrix as text: id, kind, tests; then how many clauses

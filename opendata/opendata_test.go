@@ -72,7 +72,7 @@ func published(t *testing.T, w *opendatatest.World, in catalog.Resource, rows []
 }
 
 func TestLifeOfADataset(t *testing.T) {
-	clause.Covers(t, "FZM-20", "FZM-21", "FZO-2", "FZO-7", "FZO-11", "FZO-17", "FZO-24", "FZO-25", "FZO-30")
+	clause.Covers(t, "FZM-20", "FZM-21", "FZO-2", "FZO-7", "FZO-11", "FZO-17", "FZO-24", "FZO-25", "FZO-30", "FZM-26", "FZO-15", "FZO-16")
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := t.Context()
 		w := opendatatest.Open(t, d)
@@ -88,6 +88,24 @@ func TestLifeOfADataset(t *testing.T) {
 		}
 		if ds.Chart == nil || ds.Chart.Kind != "line" || ds.Chart.Item != "成立日期" || len(ds.Chart.Points) != 30 {
 			t.Errorf("chart %+v", ds.Chart)
+		}
+		// The terms say that results name source and date (FZM-26, FZO-15) and that misuse
+		// closes access (FZO-16); the dataset gives the words to cite it by.
+		for _, want := range [][2]string{{"注明数据来源和取得日期", "state the source and the date"}, {"限制或关闭访问", "access is limited or closed"}} {
+			if !strings.Contains(ds.Licence.Terms.ZH, want[0]) || !strings.Contains(ds.Licence.Terms.EN, want[1]) {
+				t.Errorf("the terms lack %q", want)
+			}
+		}
+		for _, id := range []string{"FZM-26", "FZO-15", "FZO-16"} {
+			if !slices.Contains(ds.Licence.Clauses, id) {
+				t.Errorf("the terms do not cite %s", id)
+			}
+		}
+		cite := ds.Cite("福州市公共数据开放平台", "https://data.example/datasets/"+ds.Slug, time.Date(2026, 5, 6, 20, 0, 0, 0, time.UTC)).ZH
+		for _, want := range []string{ds.Provider, ds.Title, "第 1 版", "https://data.example/datasets/" + ds.Slug, "2026-05-07 取得"} {
+			if !strings.Contains(cite, want) {
+				t.Errorf("the citation %q lacks %q", cite, want)
+			}
 		}
 		// Files are whole: digest, size, and each format gives the same table.
 		for _, f := range ds.Files {
@@ -352,7 +370,7 @@ func nothingOf(t *testing.T, dir, secret string) {
 }
 
 func TestAuthorisedIsListedWithoutData(t *testing.T) {
-	clause.Covers(t, "FZO-8", "FZO-11", "FZM-22")
+	clause.Covers(t, "FZO-8", "FZO-11", "FZO-12", "FZM-22")
 	d := dbtest.SQLite(t)
 	ctx := t.Context()
 	w := opendatatest.Open(t, d)
@@ -376,8 +394,10 @@ func TestAuthorisedIsListedWithoutData(t *testing.T) {
 	}
 	_, _, err = w.Open.OpenFile(ctx, ds, 0, "csv")
 	kind(t, err, errs.Forbidden, "FZO-8")
+	kind(t, err, errs.Forbidden, "FZO-12")
 	_, err = w.Open.Rows(ctx, ds, opendata.RowsQuery{Limit: 1})
 	kind(t, err, errs.Forbidden, "FZO-8")
+	kind(t, err, errs.Forbidden, "FZO-12")
 }
 
 func TestRowsOfTheAPI(t *testing.T) {

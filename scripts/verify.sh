@@ -23,6 +23,7 @@ if grep -qE '"resolved"|https?://[^"]*registry' ui/package-lock.json; then say "
 
 go vet ./... || say "go vet"
 go test -count=1 . || say "the house rules"
+go run ./cmd/gongshu clauses --tests . >/dev/null || say "an article that the program cites has no test"
 go run ./cmd/gongshu clauses --tests . --csv | cmp -s - clause/tests.csv || say "clause/tests.csv does not say which tests show which article: run make clauses"
 for arch in amd64 arm64 loong64; do
 	CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -o /dev/null ./cmd/gongshu || say "linux/$arch does not build"

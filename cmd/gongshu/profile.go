@@ -161,8 +161,23 @@ func (c clausesCmd) Run(g *globals) error {
 		if c.CSV {
 			return clause.WriteCSV(g.out, rows)
 		}
-		_, err = clause.WriteMatrix(g.out, rows)
-		return err
+		if _, err = clause.WriteMatrix(g.out, rows); err != nil {
+			return err
+		}
+		cited, err := clause.Cited(c.Tests)
+		if err != nil {
+			return err
+		}
+		unshown := clause.Unshown(rows, cited)
+		if len(unshown) == 0 {
+			_, err := fmt.Fprintln(g.out, errs.T("程序引用的每一条都有测试", "every article that the program cites has a test").In(g.Lang))
+			return err
+		}
+		e := errs.Newf(errs.Conflict, "程序引用了 %d 条而没有测试证明", "the program cites %d articles that no test shows", len(unshown))
+		for _, r := range unshown {
+			e = e.With(errs.Problem{Field: r.Clause.ID, Text: errs.Tf("见 %[1]s", "cited in %[1]s", strings.Join(cited[r.Clause.ID], ", "))})
+		}
+		return e
 	}
 	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
 	for _, cl := range clause.All() {

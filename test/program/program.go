@@ -201,6 +201,11 @@ type DemoFile struct {
 		Headers  map[string]string `json:"headers"`
 		Example  json.RawMessage   `json:"example"`
 	} `json:"grants"`
+	Delivery struct {
+		Resource string `json:"resource"`
+		Client   string `json:"client"`
+		CSV      string `json:"csv"`
+	} `json:"delivery"`
 }
 
 // Demo reads demo.json of the data directory.
