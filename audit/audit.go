@@ -87,12 +87,16 @@ type Options struct {
 	// has seen, so that a database set back to an earlier state is noticed at the
 	// next start; "" keeps none.
 	Witness string
+	// Next are the keys that a rotation brings, only while it is under way; see
+	// [Log.Rotate].
+	Next Keys
 }
 
 // Log is the open log. Its methods may be called by many goroutines.
 type Log struct {
 	db      *db.DB
 	keys    Keys
+	next    Keys // nil but for a rotation
 	now     func() time.Time
 	node    string
 	witness string
@@ -134,7 +138,7 @@ func Open(ctx context.Context, d *db.DB, o Options) (*Log, error) {
 		return nil, errs.Newf(errs.Internal, "审计日志缺少签名密钥", "the audit log has no signing keys")
 	}
 	l := &Log{
-		db: d, keys: o.Keys, now: o.Now, node: o.Node, witness: o.Witness,
+		db: d, keys: o.Keys, next: o.Next, now: o.Now, node: o.Node, witness: o.Witness,
 		current: newBatch(), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		changed: make(chan struct{}, 1),
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -132,7 +133,8 @@ func (l *Log) Export(ctx context.Context, w io.Writer, info ExportInfo) error {
 	}
 	step := max(1, len(notes)/maxHeads)
 	for i, text := range notes {
-		if (len(notes)-1-i)%step == 0 {
+		// The last that keys signed is needed to follow the log to the next keys.
+		if (len(notes)-1-i)%step == 0 || !sameSigners(text, notes[i+1]) {
 			if err := line(map[string]string{"checkpoint": text}); err != nil {
 				return err
 			}
@@ -243,7 +245,7 @@ func VerifyExport(r io.Reader, o VerifyOptions) (Report, error) {
 		}
 		x.began = true
 		x.c.accept(notes, o.Known, false)
-		if n := len(x.c.heads); n == 0 || x.c.heads[n-1].Size != header.To {
+		if x.c.newest != header.To && !slices.ContainsFunc(x.c.later, func(h head) bool { return h.Size == header.To }) {
 			x.c.fault(header.From, header.To, fmt.Sprintf("没有大小为 %d 的有效签名检查点，条目无从证实", header.To),
 				fmt.Sprintf("no checkpoint of size %d with a good signature: nothing vouches for the entries", header.To))
 		}

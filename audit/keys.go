@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,7 +36,9 @@ type Keys interface {
 	Origin() string
 	// Signers sign checkpoints, each on a line of its own.
 	Signers() []note.Signer
-	// VerifierKeys are the public keys of the signers, in their order.
+	// VerifierKeys are the public keys of the signers, in their order, and after them
+	// those of signers that they replaced, the newest first: old checkpoints and
+	// agreements are theirs.
 	VerifierKeys() []string
 	// Digest is the keyed digest of a personal value, 32 hexadecimal digits.
 	Digest(kind, value string) string
@@ -43,7 +46,8 @@ type Keys interface {
 
 // Files of a key folder.
 const (
-	secretFile = "log.key" // mode 0600
+	secretFile = "log.key"      // mode 0600
+	nextFile   = "log.key.next" // keys that a rotation under way brings
 	// PublicFile holds the public keys, one a line: what auditors keep elsewhere.
 	PublicFile = "log.pub"
 )
@@ -55,14 +59,15 @@ const sm2Prefix = "\xffgongshu/sm2-sm3\n"
 type fileKeys struct {
 	origin  string
 	signers []note.Signer
-	public  []string
+	public  []string // of the signers
+	former  []string // of signers before them
 	secret  []byte
 	macs    sync.Pool // hash.Hash
 }
 
 func (k *fileKeys) Origin() string         { return k.origin }
 func (k *fileKeys) Signers() []note.Signer { return k.signers }
-func (k *fileKeys) VerifierKeys() []string { return k.public }
+func (k *fileKeys) VerifierKeys() []string { return slices.Concat(k.public, k.former) }
 
 func (k *fileKeys) Digest(kind, value string) string {
 	h, kept := k.macs.Get().(hash.Hash)
@@ -158,9 +163,25 @@ func writeNew(path string, content []byte, mode fs.FileMode) error {
 	return errors.Join(err, f.Close())
 }
 
-// The secret file has three lines: the Ed25519 key and the SM2 key in the form
-// of note signer keys, and the digest secret as "DIGEST+KEY+base64".
+// generateSecret makes a secret file: the Ed25519 key and the SM2 key in the form
+// of note signer keys, and the digest secret as "DIGEST+KEY+base64". Public keys of
+// signers that were replaced follow as "FORMER+KEY+" and the verifier key.
 func generateSecret(origin string) ([]byte, error) {
+	signing, err := generateSigners(origin)
+	if err != nil {
+		return nil, err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return fmt.Appendf(signing, "%s%s\n", digestPrefix, base64.StdEncoding.EncodeToString(secret)), nil
+}
+
+const (
+	digestPrefix = "DIGEST+KEY+"
+	formerPrefix = "FORMER+KEY+"
+)
+
+func generateSigners(origin string) ([]byte, error) {
 	if origin == "" || strings.ContainsAny(origin, "+ \t\r\n") {
 		return nil, errs.Newf(errs.Invalid, "日志名称不能为空，不能含空格或加号", "a log name is not empty and has no white space or plus sign").In("name")
 	}
@@ -176,13 +197,10 @@ func generateSecret(origin string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := make([]byte, 32)
-	rand.Read(secret)
 	var b bytes.Buffer
 	fmt.Fprintln(&b, ed)
 	fmt.Fprintf(&b, "PRIVATE+KEY+%s+%08x+%s\n", origin, keyHash(origin, public),
 		base64.StdEncoding.EncodeToString(append([]byte(sm2Prefix), priv.D.FillBytes(make([]byte, 32))...)))
-	fmt.Fprintf(&b, "DIGEST+KEY+%s\n", base64.StdEncoding.EncodeToString(secret))
 	return b.Bytes(), nil
 }
 
@@ -190,7 +208,14 @@ func parseSecret(text []byte) (Keys, error) {
 	k := &fileKeys{}
 	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
 		fail := func(err error) error { return fmt.Errorf("line %d: %w", i+1, err) }
-		if rest, ok := strings.CutPrefix(line, "DIGEST+KEY+"); ok {
+		if rest, ok := strings.CutPrefix(line, formerPrefix); ok {
+			if _, err := NewVerifier(rest); err != nil {
+				return nil, fail(err)
+			}
+			k.former = append(k.former, rest)
+			continue
+		}
+		if rest, ok := strings.CutPrefix(line, digestPrefix); ok {
 			secret, err := base64.StdEncoding.DecodeString(rest)
 			if err != nil || len(secret) != 32 {
 				return nil, fail(errors.New("malformed digest key"))

@@ -409,20 +409,23 @@ func lastBlock(ctx context.Context, q db.Querier, f *Filter, before int64) (n in
 	return n, err == nil, err
 }
 
-func allNotes(ctx context.Context, q db.Querier) (notes []string, err error) {
-	rows, err := q.Query(ctx, `SELECT note FROM audit_checkpoint ORDER BY size`)
+// allCheckpoints are the checkpoints as the columns say, notes unread, ascending.
+func allCheckpoints(ctx context.Context, q db.Querier) (list []Checkpoint, err error) {
+	rows, err := q.Query(ctx, `SELECT size, at, note FROM audit_checkpoint ORDER BY size`)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
+		var c Checkpoint
+		var at int64
+		if err := rows.Scan(&c.Size, &at, &c.Note); err != nil {
 			return nil, err
 		}
-		notes = append(notes, text)
+		c.At = db.Time(at)
+		list = append(list, c)
 	}
-	return notes, rows.Err()
+	return list, rows.Err()
 }
 
 // firstEntryFrom is the first entry numbered seq or higher.

@@ -36,8 +36,10 @@ type Checkpoint struct {
 	Origin string
 	Size   int64
 	Root   tlog.Hash
-	// At is when it was signed by this program's clock; zero when read from a note.
+	// At is when it was signed by this program's clock; it stands in the note.
 	At time.Time
+	// Previous is the size of the checkpoint before it, 0 for the first.
+	Previous int64
 	// Note is the signed text, C2SP tlog-checkpoint.
 	Note string
 }
@@ -78,11 +80,33 @@ func parseCheckpointText(text string) (Checkpoint, error) {
 	if err != nil || root.String() != lines[2] {
 		return Checkpoint{}, fmt.Errorf("root %q", lines[2])
 	}
-	return Checkpoint{Origin: lines[0], Size: size, Root: root}, nil
+	c := Checkpoint{Origin: lines[0], Size: size, Root: root}
+	// Extension lines that are not this program's are left alone, as C2SP asks.
+	for _, line := range lines[3 : len(lines)-1] {
+		if at, ok := strings.CutPrefix(line, atLine); ok {
+			if c.At, err = time.Parse(timeFormat, at); err != nil {
+				return Checkpoint{}, fmt.Errorf("extension line %q", line)
+			}
+		}
+		if previous, ok := strings.CutPrefix(line, previousLine); ok {
+			if c.Previous, err = strconv.ParseInt(previous, 10, 64); err != nil || c.Previous < 0 || c.Previous >= size {
+				return Checkpoint{}, fmt.Errorf("extension line %q", line)
+			}
+		}
+	}
+	return c, nil
 }
 
-func signCheckpoint(origin string, size int64, root tlog.Hash, signers []note.Signer) (string, error) {
-	text := origin + "\n" + strconv.FormatInt(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
+// Extension lines of a checkpoint, signed with it: when it was signed, and the size
+// of the one before, so that none can be taken out of their row unnoticed.
+const (
+	atLine       = "at "
+	previousLine = "previous "
+)
+
+func signCheckpoint(c Checkpoint, signers []note.Signer) (string, error) {
+	text := c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.Root[:]) + "\n" +
+		atLine + c.At.UTC().Format(timeFormat) + "\n" + previousLine + strconv.FormatInt(c.Previous, 10) + "\n"
 	signed, err := note.Sign(&note.Note{Text: text}, signers...)
 	return string(signed), err
 }
@@ -171,15 +195,21 @@ func (l *Log) first(ctx context.Context) error {
 		}
 		_, err := l.AppendTx(ctx, tx, Entry{
 			ActorKind: "system", Actor: "audit", Action: "audit.log.create", TargetKind: "log", Target: l.Origin(),
-			Notes: []Note{{"keys", l.VerifierKeys()}},
+			Notes: []Note{{"keys", signing(l.keys)}},
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return db.SetFact(ctx, tx, keysFact, strings.Join(signing(l.keys), "\n"))
 	})
 }
 
 // check compares the store with the newest checkpoint in it and with the
 // witness file.
 func (l *Log) check(ctx context.Context) error {
+	if err := l.mine(ctx, l.db.Read()); err != nil {
+		return err
+	}
 	latest, err := l.Latest(ctx)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return err
@@ -408,16 +438,17 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 			tiles[tileID{int64(level), t.size >> (tileHeight * (level + 1))}] = flat(edge)
 		}
 	}
-	c := Checkpoint{Origin: l.Origin(), Size: to, Root: t.root(), At: l.now()}
-	if c.Note, err = signCheckpoint(c.Origin, c.Size, c.Root, l.keys.Signers()); err != nil {
+	c := Checkpoint{Origin: l.Origin(), Size: to, Root: t.root(), At: l.now().Truncate(time.Millisecond), Previous: size}
+	if c.Note, err = signCheckpoint(c, l.keys.Signers()); err != nil {
 		return false, fmt.Errorf("sign checkpoint: %w", err)
 	}
 	done := false
 	err = l.db.InTx(ctx, func(tx *db.Tx) error {
-		if done, err = writeTree(ctx, tx, size, c, tiles, &index); err != nil || !done {
+		if err := l.mine(ctx, tx); err != nil {
 			return err
 		}
-		return nil
+		done, err = writeTree(ctx, tx, size, c, tiles, &index)
+		return err
 	})
 	if err != nil {
 		return false, err

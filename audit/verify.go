@@ -68,6 +68,10 @@ type checker struct {
 	report Report
 	tree   *tree
 	heads  []head // verified checkpoints, ascending; the first not yet reached leads
+	newest int64  // size of the newest verified checkpoint of the log's own
+	later  []head // well-formed and not signed by a key known so far
+	ring   keyring
+	turns  []rotation // changes of keys that no verified root covers yet
 	parent func(tileID) ([]byte, error)
 	// tiles that the tree gave, to compare with the stored ones once a root confirms them.
 	doubt []doubt
@@ -94,32 +98,91 @@ func (c *checker) fault(seq, to int64, zh, en string) {
 
 // accept checks signed notes and keeps those that can be compared.
 func (c *checker) accept(notes []string, known note.Verifiers, external bool) {
-	for _, text := range notes {
-		cp, err := ParseCheckpoint(text, known)
-		if err != nil {
-			size := "?"
-			if lines := strings.SplitN(text, "\n", 3); len(lines) == 3 {
-				size = lines[1]
-			}
-			c.fault(-1, 0, fmt.Sprintf("大小 %s 的检查点签名不符，检查点被改动或密钥不对", size),
-				fmt.Sprintf("the checkpoint of size %s is not signed by the given key: it was altered, or the key is another log's", size))
-			continue
-		}
-		if cp.Origin != c.report.Origin {
-			c.fault(-1, 0, fmt.Sprintf("检查点属于另一日志 %s", cp.Origin), fmt.Sprintf("the checkpoint is of another log, %s", cp.Origin))
-			continue
-		}
-		c.heads = append(c.heads, head{cp, external})
+	c.ring.known = known
+	if c.ring.added == nil {
+		c.ring.added, c.ring.retired = map[uint32]note.Verifier{}, map[uint32]int64{}
 	}
-	slices.SortStableFunc(c.heads, func(a, b head) int {
-		switch {
-		case a.Size < b.Size:
-			return -1
-		case a.Size > b.Size:
-			return 1
+	for _, text := range notes {
+		h := head{external: external}
+		cp, err := ParseCheckpoint(text, &c.ring)
+		if err == nil {
+			h.Checkpoint = cp
+		} else if h.Checkpoint, err = unverified(text); err != nil {
+			c.unsigned(text)
+			continue
 		}
-		return 0
+		if h.Origin != c.report.Origin {
+			c.fault(-1, 0, fmt.Sprintf("检查点属于另一日志 %s", h.Origin), fmt.Sprintf("the checkpoint is of another log, %s", h.Origin))
+			continue
+		}
+		if cp.Note == "" {
+			c.later = append(c.later, h) // of keys that the log may name further on
+			continue
+		}
+		c.take(h)
+	}
+}
+
+func (c *checker) take(h head) {
+	at, _ := slices.BinarySearchFunc(c.heads, h, func(a, b head) int {
+		if a.Size <= b.Size {
+			return -1
+		}
+		return 1
 	})
+	c.heads = slices.Insert(c.heads, at, h)
+	if !h.external {
+		c.newest = max(c.newest, h.Size)
+	}
+}
+
+func (c *checker) unsigned(text string) {
+	size := "?"
+	if lines := strings.SplitN(text, "\n", 3); len(lines) == 3 {
+		size = lines[1]
+	}
+	c.fault(-1, 0, fmt.Sprintf("大小 %s 的检查点签名不符，检查点被改动或密钥不对", size),
+		fmt.Sprintf("the checkpoint of size %s is not signed by the given key: it was altered, or the key is another log's", size))
+}
+
+// unverified reads a note whose signers are not known.
+func unverified(text string) (Checkpoint, error) {
+	var unknown *note.UnverifiedNoteError
+	if _, err := note.Open([]byte(text), note.VerifierList()); !errors.As(err, &unknown) {
+		return Checkpoint{}, err
+	}
+	c, err := parseCheckpointText(unknown.Note.Text)
+	c.Note = text
+	return c, err
+}
+
+// turn puts in force the keys that entries below size name: a verified root covers
+// them. Checkpoints from here on are the new keys', and only theirs.
+func (c *checker) turn(size int64) {
+	for len(c.turns) > 0 && c.turns[0].seq < size {
+		r := c.turns[0]
+		c.turns = c.turns[1:]
+		c.ring.change(r)
+		heads, later := c.heads, c.later
+		c.heads, c.later = nil, nil
+		for _, h := range slices.Concat(heads, later) {
+			if h.Size == size { // signed over the entry itself, by the keys before
+				if _, err := ParseCheckpoint(h.Note, &keyring{known: c.ring.known, added: c.ring.added}); err == nil {
+					c.take(h)
+					continue
+				}
+			}
+			switch _, err := ParseCheckpoint(h.Note, &c.ring); {
+			case err != nil && h.Size > size && slices.ContainsFunc(heads, func(o head) bool { return o.Note == h.Note }):
+				c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点由第 %d 条已更换的密钥签发", h.Size, r.seq),
+					fmt.Sprintf("the checkpoint of size %d is signed by keys that entry %d replaced", h.Size, r.seq))
+			case err != nil || h.Size < size:
+				c.later = append(c.later, h)
+			default:
+				c.take(h)
+			}
+		}
+	}
 }
 
 // begin starts at an edge of the tree; checkpoints before it cannot be compared.
@@ -220,6 +283,10 @@ func (c *checker) block(entries []stored, sealed bool) {
 				c.fault(s.seq, 0, fmt.Sprintf("第 %d 条的内容被改动", s.seq), fmt.Sprintf("the content of entry %d was altered", s.seq))
 			case s.leaf != nil && !s.is(h, s.leaf):
 				c.fault(s.seq, 0, fmt.Sprintf("第 %d 条的叶哈希被改动", s.seq), fmt.Sprintf("the leaf hash of entry %d was altered", s.seq))
+			case isRotate(s.content):
+				if r, ok := parseRotation(s.seq, s.content); ok {
+					c.turns = append(c.turns, r)
+				}
 			case isPrune(s.content):
 				if e, err := ParseEntry(s.content); err == nil {
 					var until int64
@@ -301,6 +368,7 @@ func (c *checker) compare() {
 					fmt.Sprintf("the hash tile above entries %d to %d was altered; the entries stand", d.from, d.to-1))
 			}
 			c.doubt = left
+			c.turn(h.Size)
 			continue
 		}
 		if c.bad {
@@ -327,6 +395,9 @@ func (c *checker) compare() {
 
 // end closes the report. size is how far the log should be sealed.
 func (c *checker) end() Report {
+	for _, h := range c.later {
+		c.unsigned(h.Note)
+	}
 	for _, h := range c.heads {
 		if h.Size <= c.tree.size {
 			continue
@@ -405,9 +476,13 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 		}
 		return data, err
 	}}
-	notes, err := allNotes(ctx, q)
+	own, err := allCheckpoints(ctx, q)
 	if err != nil {
 		return Report{}, err
+	}
+	notes := make([]string, len(own))
+	for i := range own {
+		notes[i] = own[i].Note
 	}
 	for _, list := range [][]string{o.Earlier, notes} {
 		for _, text := range list {
@@ -417,32 +492,22 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 		}
 	}
 	c.accept(notes, o.Known, false)
-	sealed := int64(0)
-	if n := len(c.heads); n > 0 {
-		sealed = c.heads[n-1].Size
-	}
+	c.row(own)
 	c.accept(o.Earlier, o.Known, true)
 	c.begin(&tree{})
 	if size > tail {
 		c.fault(tail, size, fmt.Sprintf("哈希树有 %d 条，计数只有 %d 条", size, tail), fmt.Sprintf("the tree has %d entries, the count only %d", size, tail))
 	}
-	if sealed < size {
-		c.fault(sealed, size, fmt.Sprintf("第 %d 至 %d 条已入树而没有签名的检查点", sealed, size-1),
-			fmt.Sprintf("entries %d to %d are in the tree and no signed checkpoint covers them", sealed, size-1))
-	}
-	v := &storeWalk{ctx: ctx, q: q, c: c, size: max(size, sealed)}
-	if sealed > size {
-		c.fault(-1, 0, fmt.Sprintf("哈希树计数 %d 小于已签发的检查点 %d", size, sealed), fmt.Sprintf("the tree is counted as %d, a signed checkpoint has %d", size, sealed))
-	}
+	v := &storeWalk{ctx: ctx, q: q, c: c, size: max(size, c.newest)}
 	if below, found, err := firstEntryFrom(ctx, q, -1<<63); err != nil {
 		return Report{}, err
 	} else if found && below < 0 {
 		c.fault(0, 0, fmt.Sprintf("在开头之前插入了编号 %d 的条目", below), fmt.Sprintf("an entry numbered %d was put in before the beginning", below))
 	}
-	if err := readEntries(ctx, d, 0, max(tail, size, sealed), v.take); err != nil {
+	if err := readEntries(ctx, d, 0, max(tail, v.size), v.take); err != nil {
 		return Report{}, err
 	}
-	for v.next < max(tail, size, sealed) { // rows missing at the end
+	for v.next < max(tail, v.size) { // rows missing at the end
 		if err := v.put(stored{seq: v.next}); err != nil {
 			return Report{}, err
 		}
@@ -451,6 +516,12 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 		return Report{}, err
 	}
 	c.report.To = v.next
+	if sealed := c.newest; sealed < size {
+		c.fault(sealed, size, fmt.Sprintf("第 %d 至 %d 条已入树而没有签名的检查点", sealed, size-1),
+			fmt.Sprintf("entries %d to %d are in the tree and no signed checkpoint covers them", sealed, size-1))
+	} else if sealed > size {
+		c.fault(-1, 0, fmt.Sprintf("哈希树计数 %d 小于已签发的检查点 %d", size, sealed), fmt.Sprintf("the tree is counted as %d, a signed checkpoint has %d", size, sealed))
+	}
 	if err := v.edges(); err != nil {
 		return Report{}, err
 	}
@@ -480,6 +551,31 @@ func VerifyStore(ctx context.Context, d *db.DB, o VerifyOptions) (Report, error)
 		}
 	}
 	return c.end(), nil
+}
+
+// row checks what the columns of the stored checkpoints say against the signed
+// notes, and that none was taken out of their row.
+func (c *checker) row(list []Checkpoint) {
+	before := int64(0)
+	for _, stored := range list {
+		signed, err := unverified(stored.Note)
+		if err != nil {
+			before = stored.Size
+			continue // accept has said so
+		}
+		if signed.Size != stored.Size {
+			c.fault(-1, 0, fmt.Sprintf("检查点记为大小 %d，签名的是 %d", stored.Size, signed.Size), fmt.Sprintf("a checkpoint is filed under size %d and signed for %d", stored.Size, signed.Size))
+		}
+		if !signed.At.IsZero() && !signed.At.Equal(stored.At) {
+			c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点的时间被改动：签发于 %s", stored.Size, signed.At.Format(timeFormat)),
+				fmt.Sprintf("the time of the checkpoint of size %d was altered: it was signed at %s", stored.Size, signed.At.Format(timeFormat)))
+		}
+		if signed.Previous != before && !signed.At.IsZero() {
+			c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点之前缺少大小 %d 的检查点", stored.Size, signed.Previous),
+				fmt.Sprintf("the checkpoint of size %d follows one of size %d, which is missing", stored.Size, signed.Previous))
+		}
+		before = stored.Size
+	}
 }
 
 // storeWalk gathers rows into blocks and puts the tile's hash beside each.

@@ -243,6 +243,21 @@ func TestVerifyNamesTheFirstBadEntry(t *testing.T) {
 		{"newest checkpoint deleted", func(s *sealed) []string {
 			return []string{fmt.Sprintf(`DELETE FROM audit_checkpoint WHERE size = %d`, s.size)}
 		}, func(s *sealed) int64 { return 2*s.early.Size - 1 }},
+		{"first checkpoint deleted", func(s *sealed) []string {
+			return []string{fmt.Sprintf(`DELETE FROM audit_checkpoint WHERE size = %d`, s.early.Size)}
+		}, at(-1)},
+		{"middle checkpoint deleted", func(s *sealed) []string {
+			return []string{fmt.Sprintf(`DELETE FROM audit_checkpoint WHERE size > %d AND size < %d`, s.early.Size, s.size)}
+		}, at(-1)},
+		{"checkpoint's time edited", func(s *sealed) []string {
+			return []string{fmt.Sprintf(`UPDATE audit_checkpoint SET at = at - 86400000 WHERE size = %d`, s.early.Size)}
+		}, at(-1)},
+		{"checkpoint filed under another size", func(s *sealed) []string {
+			return []string{fmt.Sprintf(`UPDATE audit_checkpoint SET size = size + 1 WHERE size = %d`, s.early.Size)}
+		}, at(-1)},
+		{"checkpoint's signed time edited", func(s *sealed) []string {
+			return []string{fmt.Sprintf(`UPDATE audit_checkpoint SET note = replace(note, 'at 20', 'at 19') WHERE size = %d`, s.early.Size)}
+		}, at(-1)},
 		{"search index thinned", func(s *sealed) []string {
 			return []string{`DELETE FROM audit_index WHERE field = 'grant' AND value = 'grant-1' AND block = 1`}
 		}, at(-1)},

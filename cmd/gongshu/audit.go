@@ -26,6 +26,7 @@ type auditCmd struct {
 	Export auditExportCmd `cmd:"" help:"Write the log, or a span of time of it, to a file that anybody can verify with the public key."`
 	Verify auditVerifyCmd `cmd:"" help:"Verify an export, or the log in a data directory; the first bad entry is named."`
 	Keygen auditKeygenCmd `cmd:"" help:"Make the signing keys of a log before its first start."`
+	Rotate auditRotateCmd `cmd:"" help:"Replace the signing keys of a log whose nodes are stopped; the old keys sign over the new."`
 }
 
 type auditExportCmd struct {
@@ -229,6 +230,42 @@ func (c auditKeygenCmd) Run(g *globals) error {
 	}
 	fmt.Fprintln(g.out, strings.Join(keys.VerifierKeys(), "\n"))
 	return nil
+}
+
+// auditRotateCmd replaces the signing keys. It may be run again after a failure.
+type auditRotateCmd struct {
+	stores
+}
+
+func (c auditRotateCmd) Run(ctx context.Context, g *globals) error {
+	d, err := openExisting(ctx, c.stores)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	keys, err := audit.ReadKeys(c.path("keys"))
+	if err != nil {
+		return err
+	}
+	next, err := audit.NextKeys(c.path("keys"))
+	if err != nil {
+		return err
+	}
+	log, err := audit.Open(ctx, d, audit.Options{Keys: keys, Next: next, Witness: c.path("keys", "witness")})
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := log.Rotate(ctx, commandEntry("audit.log.rotate", log)); err != nil {
+		return err
+	}
+	if err := audit.InstallKeys(c.path("keys")); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(g.out, errs.Tf("日志签名密钥已更换，旧密钥已对更换条目签名；请把 %[1]s 复制到其他节点后再启动，并另行备份。新公钥：\n%[2]s",
+		"the signing keys of the log were replaced, and the old ones signed over that; copy %[1]s to the other nodes before they start, and back it up. The new public keys:\n%[2]s",
+		c.path("keys"), strings.Join(next.VerifierKeys()[:len(next.Signers())], "\n")).In(g.Lang))
+	return err
 }
 
 // notices are the lines that every page shows while the log does not take

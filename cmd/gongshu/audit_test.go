@@ -223,3 +223,45 @@ func TestStoppedLogIsShown(t *testing.T) {
 		t.Error("the line stays although the log is back")
 	}
 }
+
+// TestAuditRotate replaces the keys of a platform and verifies the whole log with the
+// key file from before.
+func TestAuditRotate(t *testing.T) {
+	s := stores{Data: filepath.Join(t.TempDir(), "data"), City: "fuzhou"}
+	work := func(action string) {
+		t.Helper()
+		a, err := open(t.Context(), s, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.close()
+		if _, err := a.log.Append(t.Context(), audit.Entry{Action: action}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.log.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	work("test.before")
+	text, err := os.ReadFile(s.path("keys", audit.PublicFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(t.TempDir(), "kept.pub")
+	if err := os.WriteFile(kept, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := gongshu(t, 0, "audit", "rotate", "--data", s.Data)
+	if strings.Contains(out, strings.Fields(string(text))[0]) || strings.Count(out, "gongshu-log-") != 2 {
+		t.Errorf("it prints the new public keys and no other: %s", out)
+	}
+	work("test.after")
+	gongshu(t, 0, "audit", "rotate", "--data", s.Data)
+	work("test.later")
+	export := filepath.Join(t.TempDir(), "log.export")
+	gongshu(t, 0, "audit", "export", "--data", s.Data, "--out", export)
+	for _, key := range []string{kept, s.path("keys", audit.PublicFile)} {
+		gongshu(t, 0, "audit", "verify", export, "--key", key)
+		gongshu(t, 0, "audit", "verify", "--data", s.Data, "--key", key)
+	}
+}
