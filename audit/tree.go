@@ -84,7 +84,7 @@ func parseCheckpointText(text string) (Checkpoint, error) {
 	// Extension lines that are not this program's are left alone, as C2SP asks.
 	for _, line := range lines[3 : len(lines)-1] {
 		if at, ok := strings.CutPrefix(line, atLine); ok {
-			if c.At, err = time.Parse(timeFormat, at); err != nil {
+			if c.At, err = time.Parse(TimeFormat, at); err != nil {
 				return Checkpoint{}, fmt.Errorf("extension line %q", line)
 			}
 		}
@@ -106,7 +106,7 @@ const (
 
 func signCheckpoint(c Checkpoint, signers []note.Signer) (string, error) {
 	text := c.Origin + "\n" + strconv.FormatInt(c.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(c.Root[:]) + "\n" +
-		atLine + c.At.UTC().Format(timeFormat) + "\n" + previousLine + strconv.FormatInt(c.Previous, 10) + "\n"
+		atLine + c.At.UTC().Format(TimeFormat) + "\n" + previousLine + strconv.FormatInt(c.Previous, 10) + "\n"
 	signed, err := note.Sign(&note.Note{Text: text}, signers...)
 	return string(signed), err
 }

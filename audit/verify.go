@@ -567,8 +567,8 @@ func (c *checker) row(list []Checkpoint) {
 			c.fault(-1, 0, fmt.Sprintf("检查点记为大小 %d，签名的是 %d", stored.Size, signed.Size), fmt.Sprintf("a checkpoint is filed under size %d and signed for %d", stored.Size, signed.Size))
 		}
 		if !signed.At.IsZero() && !signed.At.Equal(stored.At) {
-			c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点的时间被改动：签发于 %s", stored.Size, signed.At.Format(timeFormat)),
-				fmt.Sprintf("the time of the checkpoint of size %d was altered: it was signed at %s", stored.Size, signed.At.Format(timeFormat)))
+			c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点的时间被改动：签发于 %s", stored.Size, signed.At.Format(TimeFormat)),
+				fmt.Sprintf("the time of the checkpoint of size %d was altered: it was signed at %s", stored.Size, signed.At.Format(TimeFormat)))
 		}
 		if signed.Previous != before && !signed.At.IsZero() {
 			c.fault(-1, 0, fmt.Sprintf("大小 %d 的检查点之前缺少大小 %d 的检查点", stored.Size, signed.Previous),

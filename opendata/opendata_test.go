@@ -370,7 +370,7 @@ func nothingOf(t *testing.T, dir, secret string) {
 }
 
 func TestAuthorisedIsListedWithoutData(t *testing.T) {
-	clause.Covers(t, "FZO-8", "FZO-11", "FZO-12", "FZM-22")
+	clause.Covers(t, "FZO-8", "FZO-11", "FZO-12", "FZM-22", "FZM-23")
 	d := dbtest.SQLite(t)
 	ctx := t.Context()
 	w := opendatatest.Open(t, d)
@@ -391,6 +391,10 @@ func TestAuthorisedIsListedWithoutData(t *testing.T) {
 	must(t, err)
 	if ds.Kind != opendata.Listing || ds.Files != nil || ds.Preview != nil || len(ds.Items) != 8 || ds.Conditions != in.OpeningNote || ds.Items[0].Profile.Present != 0 {
 		t.Errorf("listing %+v", ds)
+	}
+	// Its terms are an agreement's, not those of general data: no free commercial use.
+	if !slices.Contains(ds.Licence.Clauses, "FZM-23") || !strings.Contains(ds.Licence.Terms.ZH, "签订协议后方可取得") || strings.Contains(ds.Licence.Terms.ZH, "商业利用") {
+		t.Errorf("terms of a listing: %+v", ds.Licence)
 	}
 	_, _, err = w.Open.OpenFile(ctx, ds, 0, "csv")
 	kind(t, err, errs.Forbidden, "FZO-8")
