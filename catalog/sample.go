@@ -40,6 +40,39 @@ type ProposedItem struct {
 	Confidence float64 // of the kind of personal data, 0 … 1
 }
 
+// hiddenValue stands for a personal value whose item names no mask.
+const hiddenValue = "＊＊＊"
+
+// SampleMask gives what masks a row of sample values for people outside the provider (FS-5.4, LY-21):
+// each item by its own mask, a personal item without one by stars. The row is in the order of
+// ColumnsFor; empty values stay empty. Pseudonyms and digests of samples are those of no grant.
+func SampleMask(r *Resource, keys privacy.Keys) (func(row []string), error) {
+	masks := make([]*privacy.Masker, len(r.Items))
+	for i := range r.Items {
+		if r.Items[i].Mask == "" {
+			continue
+		}
+		spec, err := privacy.ParseMask(r.Items[i].Mask)
+		if err != nil {
+			return nil, err
+		}
+		if masks[i], err = privacy.NewMasker(spec, privacy.Kind(r.Items[i].Personal), keys, "sample "+r.ID); err != nil {
+			return nil, err
+		}
+	}
+	return func(row []string) {
+		for i := range row {
+			switch {
+			case row[i] == "":
+			case masks[i] != nil:
+				row[i] = masks[i].String(row[i])
+			case privacy.Kind(r.Items[i].Personal).Personal():
+				row[i] = hiddenValue
+			}
+		}
+	}, nil
+}
+
 // ReadSample reads a sample file and proposes items: types, lengths, keys, personal data with masks,
 // and an English code from the pinyin initials of a Chinese heading. It registers nothing.
 func ReadSample(ctx context.Context, name string, content []byte) (*Proposal, error) {

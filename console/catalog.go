@@ -21,7 +21,6 @@ import (
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/org"
-	"gongshu/privacy"
 	"gongshu/tabular"
 	"gongshu/ui"
 )
@@ -466,7 +465,7 @@ func (c *Console) resourceTarget(ctx context.Context, r *catalog.Resource) opera
 }
 
 // sampleRows shows rows of the warehouse, through the door: the look is on record before it is shown.
-// People outside the provider see personal items hidden (FS-5.4).
+// People outside the provider see every item by its own mask (FS-5.4).
 func (c *Console) sampleRows(r *http.Request, v *resourceView) (templ.Component, error) {
 	ctx, a := r.Context(), actor(r)
 	columns := catalog.ColumnsFor(v.r)
@@ -475,6 +474,13 @@ func (c *Console) sampleRows(r *http.Request, v *resourceView) (templ.Component,
 		names[i] = col.Name
 	}
 	hide := a.Body != v.r.Body
+	mask := func([]string) {}
+	if hide {
+		var err error
+		if mask, err = catalog.SampleMask(v.r, c.MaskKeys); err != nil {
+			return nil, err
+		}
+	}
 	var rows [][]string
 	target := c.resourceTarget(ctx, v.r)
 	err := c.Door.Read(ctx, a, catalog.ActRows, target, func(ctx context.Context) error {
@@ -487,10 +493,8 @@ func (c *Console) sampleRows(r *http.Request, v *resourceView) (templ.Component,
 			row := make([]string, len(values))
 			for j := range values {
 				row[j] = found.Columns[j].Format(values[j])
-				if hide && row[j] != "" && privacy.Kind(v.r.Items[j].Personal).Personal() {
-					row[j] = "＊＊＊"
-				}
 			}
+			mask(row)
 			rows = append(rows, row)
 		}
 		operation.Note(ctx, "rows", len(rows))

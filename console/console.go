@@ -28,6 +28,7 @@ import (
 	"gongshu/opendata"
 	"gongshu/operation"
 	"gongshu/org"
+	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/quality"
 	"gongshu/sharing"
@@ -57,6 +58,7 @@ type Deps struct {
 	Jobs      *jobs.Queue
 	Opendata  *opendata.Service
 	Inbox     *notice.Service
+	MaskKeys  privacy.Keys // of the masks of sample rows
 
 	Now func() time.Time // time.Now where nil
 	Log *slog.Logger     // slog.Default() where nil

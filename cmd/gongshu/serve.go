@@ -79,7 +79,7 @@ func (a *app) handler(roles []string) http.Handler {
 			City: city, Brand: platform, Version: version,
 			Door: a.door, Org: a.org, Cases: a.casework, Catalog: a.catalog, Now: a.now, Log: a.logger,
 			Profile: a.profile, Identity: a.identity, Warehouse: a.warehouse, Quality: a.quality, Intake: a.intake, Gateway: a.gateway, Agreement: a.agreement, Sharing: a.sharing, Audit: a.log,
-			Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices, Inbox: a.notice,
+			Jobs: a.jobs, Opendata: a.opendata, Notices: a.notices, Inbox: a.notice, MaskKeys: a.maskKeys,
 		})
 		systems.Session = console.Session(a.org)
 		systems.Org, systems.Sharing, systems.Catalog = a.org, a.sharing, a.catalog

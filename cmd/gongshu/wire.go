@@ -103,6 +103,7 @@ type app struct {
 	identity  *identity.Service
 	notice    *notice.Service
 	org       *org.Service
+	maskKeys  privacy.Keys
 	objects   *blob.Store
 	jobs      *jobs.Queue
 	casework  *casework.Service
@@ -195,6 +196,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if err != nil {
 		return nil, err
 	}
+	a.maskKeys = maskKeys
 	if a.gateway, err = gateway.New(ctx, gateway.Deps{
 		DB: a.control, Resolve: a.gatewaySource, Changes: a.gatewayChanges, Rules: a.gatewayRules, Keys: maskKeys,
 		Audit: a.log, Warehouse: a.warehouse, Now: now, Log: a.logger,
