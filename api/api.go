@@ -178,8 +178,8 @@ func (a *API) enter(next http.Handler) http.Handler {
 				return
 			}
 			if !person.IsAnonymous() {
-				if person.MustChange {
-					web.Fail(w, r, errs.New(errs.Forbidden, errs.T("请先在管理端修改一次性口令", "Change the one-time password in the console first")))
+				if person.MustChange || person.MustProve || person.MustEnrol {
+					web.Fail(w, r, errs.New(errs.Forbidden, errs.T("请先在管理端完成登录：修改一次性口令、输入或设置两步验证", "Finish logging in in the console first: change the one-time password, give or set up the second factor")))
 					return
 				}
 				actor = person

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gongshu/identity"
+	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/ui"
@@ -26,6 +27,7 @@ type accountView struct {
 	actor    identity.Actor
 	account  identity.Account
 	sessions int
+	factor   bool // a second factor is set up
 	rights   []accountRight
 }
 
@@ -41,12 +43,18 @@ func (c *Console) account(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
+	_, err = c.Org.Factor(ctx, a)
+	factor := err == nil
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		web.Fail(w, r, err)
+		return
+	}
 	matrix, err := operation.Matrix()
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
-	v := accountView{actor: a, account: account, sessions: len(sessions)}
+	v := accountView{actor: a, account: account, sessions: len(sessions), factor: factor}
 	seen := map[operation.Action]bool{}
 	for _, row := range matrix {
 		if seen[row.Action] || row.Right(string(a.Post)).Scope == "" || strings.HasPrefix(string(row.Action), "identity.own.") {

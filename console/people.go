@@ -36,6 +36,7 @@ func (c *Console) routesPeople(mux *http.ServeMux) {
 	mux.HandleFunc("POST /console/people/{id}/state", c.personState)
 	mux.HandleFunc("POST /console/people/{id}/unlock", c.unlockPerson)
 	mux.HandleFunc("POST /console/people/{id}/reset", c.resetPerson)
+	mux.HandleFunc("POST /console/people/{id}/factor", c.resetFactor)
 }
 
 // china is the civil time in which people write days.
@@ -198,6 +199,7 @@ type personView struct {
 	locked                                      time.Time
 	notice                                      string
 	mayEdit, mayState, mayUnlock, mayReset      bool
+	mayFactor                                   bool // the person has a second factor, and the actor may reset it
 	mayPropose, mayConfirm, mayEnd, mayHandOver map[string]bool
 	proposers                                   map[string]string
 }
@@ -216,6 +218,12 @@ func (c *Console) person(w http.ResponseWriter, r *http.Request) {
 	v.mayState = c.may(r, "identity.account.state", target)
 	v.mayUnlock = c.may(r, "identity.account.unlock", target)
 	v.mayReset = c.may(r, "identity.account.reset", target)
+	if c.may(r, "identity.account.factor_reset", target) {
+		if v.mayFactor, err = c.Org.HasFactor(ctx, p.ID); err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+	}
 	v.mayPropose[""] = c.may(r, "org.post.propose", operation.Target{Body: p.Body, District: p.District, Attrs: map[string]any{"post": string(identity.Steward)}})
 	for _, h := range p.Holdings {
 		t := org.HoldingTarget(h)
@@ -298,6 +306,15 @@ func (c *Console) resetPerson(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ui.Render(w, r, secretsPage([]org.CreatedPerson{{Person: p, InitialSecret: plain}}, "people.reset_done"))
+}
+
+func (c *Console) resetFactor(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	if err := c.Org.ResetFactor(r.Context(), actor(r), id); err != nil {
+		web.Fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/console/people/"+id+"?done=factor", http.StatusSeeOther)
 }
 
 // importView is what the pages of an import show.

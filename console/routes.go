@@ -7,6 +7,7 @@ func (c *Console) routes(mux *http.ServeMux) {
 	c.routesShell(mux)
 	c.routesMessages(mux)
 	c.routesAccount(mux)
+	c.routesFactor(mux)
 	c.routesOpening(mux)
 	c.routesPeople(mux)
 	c.routesPosts(mux)

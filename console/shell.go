@@ -12,7 +12,11 @@ import (
 	"gongshu/ui"
 )
 
-const passwordPage = "/console/account/password"
+const (
+	passwordPage = "/console/account/password"
+	provePage    = "/console/login/factor"
+	factorPage   = "/console/account/factor"
+)
 
 // Session finds the person behind a request's cookie, for the console and the API:
 // an anonymous visitor where there is none or the session is over.
@@ -57,13 +61,36 @@ func (c *Console) enter(next http.Handler) http.Handler {
 			c.sendToLogin(w, r)
 			return
 		}
-		if a.MustChange && r.URL.Path != passwordPage && r.URL.Path != "/console/logout" && !open(r.URL.Path) {
-			http.Redirect(w, r, passwordPage, http.StatusSeeOther)
+		if to := unfinished(a, r.URL.Path); to != "" {
+			http.Redirect(w, r, to, http.StatusSeeOther)
 			return
 		}
 		web.NoteActor(ctx, a.Login)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// unfinished is the page on which a log-in goes on: the second factor first, then
+// the change of a one-time password, then the factor that a post demands. "" when
+// the log-in is whole or path serves to finish it.
+func unfinished(a identity.Actor, path string) string {
+	switch {
+	case path == "/console/logout" || open(path):
+		return ""
+	case a.MustProve:
+		if path != provePage {
+			return provePage
+		}
+	case a.MustChange:
+		if path != passwordPage {
+			return passwordPage
+		}
+	case a.MustEnrol:
+		if path != passwordPage && path != factorPage && !strings.HasPrefix(path, factorPage+"/") {
+			return factorPage
+		}
+	}
+	return ""
 }
 
 // sendToLogin leads to the log-in page; a partial update by htmx is told to load
@@ -92,7 +119,7 @@ func open(path string) bool { return path == "/console/login" }
 func back(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.Contains(address, "\\") ||
-		u.Path == "/console/login" || u.Path == "/console/logout" {
+		u.Path == "/console/login" || u.Path == provePage || u.Path == "/console/logout" {
 		return "/console/"
 	}
 	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
@@ -152,11 +179,14 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	web.SetSession(w, r, token)
-	if a.MustChange {
-		http.Redirect(w, r, passwordPage, http.StatusSeeOther)
-		return
+	to := unfinished(a, view.back)
+	switch to {
+	case "":
+		to = view.back
+	case provePage:
+		to += "?" + url.Values{"back": {view.back}}.Encode()
 	}
-	http.Redirect(w, r, view.back, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request) {

@@ -79,6 +79,9 @@ type Actor struct {
 	// MustChange is set while the person logged in with a one-time secret:
 	// nothing but changing it is allowed.
 	MustChange bool
+	// MustProve is set until the second factor is given, MustEnrol until one that
+	// the post demands is set up: nothing but that is allowed.
+	MustProve, MustEnrol bool
 }
 
 // Holds reports whether the actor holds p at the acting body.

@@ -97,7 +97,15 @@ func (s *Service) Verify(ctx context.Context, login, plain, addr string) (Accoun
 		return account, wrongSecret()
 	}
 	err = s.db.InTx(ctx, func(tx *db.Tx) error {
-		if err := clearAttempts(ctx, tx, "login:"+login); err != nil {
+		// Who has a second factor has not shown everything yet: earlier failures go on
+		// to count, or its codes could be tried without end between right secrets.
+		settle := clearAttempts
+		if f, err := factorOf(ctx, tx, account.ID); err == nil && !f.CreatedAt.IsZero() {
+			settle = giveBackAttempt
+		} else if err != nil && !errs.Is(err, errs.NotFound) {
+			return err
+		}
+		if err := settle(ctx, tx, "login:"+login); err != nil {
 			return err
 		}
 		return giveBackAttempt(ctx, tx, "addr:"+addr)
@@ -140,7 +148,7 @@ func (s *Service) UnlockTx(ctx context.Context, tx *db.Tx, account string) error
 // StartSessionTx opens a session after Verify and returns the token for the
 // cookie; the database keeps its digest. Every log-in has a token of its own, so
 // nothing that was set before can be ridden on.
-func (s *Service) StartSessionTx(ctx context.Context, tx *db.Tx, account, holding, addr, agent string) (string, Session, error) {
+func (s *Service) StartSessionTx(ctx context.Context, tx *db.Tx, account, holding string, factor FactorState, addr, agent string) (string, Session, error) {
 	a, err := accountByID(ctx, tx, account)
 	if err != nil {
 		return "", Session{}, err
@@ -153,7 +161,7 @@ func (s *Service) StartSessionTx(ctx context.Context, tx *db.Tx, account, holdin
 	if len(agent) > 300 {
 		agent = agent[:300]
 	}
-	session := Session{ID: db.NewID(), Account: account, Holding: holding, Addr: addr, Agent: agent, CreatedAt: now, SeenAt: now}
+	session := Session{ID: db.NewID(), Account: account, Holding: holding, Factor: factor, Addr: addr, Agent: agent, CreatedAt: now, SeenAt: now}
 	token := newToken()
 	return token, session, insertSession(ctx, tx, session, token)
 }

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gongshu/internal/blob"
 	"gongshu/internal/db"
 )
 
@@ -54,6 +55,7 @@ type Session struct {
 	ID        string
 	Account   string
 	Holding   string // id of the holding acted under, "" before a choice
+	Factor    FactorState
 	Addr      string
 	Agent     string
 	CreatedAt time.Time
@@ -107,6 +109,8 @@ type Deps struct {
 	// Key is the server's own secret of at least 32 bytes, kept outside the
 	// database; signing secrets of clients are derived from it.
 	Key []byte
+	// Seal keeps second factors; without it none can be set up or given.
+	Seal blob.Wrapper
 	// Now is the clock; time.Now when nil.
 	Now    func() time.Time
 	Limits Limits
@@ -116,6 +120,7 @@ type Deps struct {
 type Service struct {
 	db     *db.DB
 	key    []byte
+	seal   blob.Wrapper
 	now    func() time.Time
 	limits Limits
 
@@ -136,7 +141,7 @@ func New(deps Deps) (*Service, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Service{db: deps.DB, key: deps.Key, now: deps.Now, limits: deps.Limits.withDefaults(), hashing: make(chan struct{}, 4)}
+	s := &Service{db: deps.DB, key: deps.Key, seal: deps.Seal, now: deps.Now, limits: deps.Limits.withDefaults(), hashing: make(chan struct{}, 4)}
 	s.clients.Store(&clientTable{})
 	return s, nil
 }

@@ -223,7 +223,7 @@ func TestSessions(t *testing.T) {
 			var token string
 			var session identity.Session
 			if err := d.InTx(ctx, func(tx *db.Tx) (err error) {
-				token, session, err = s.StartSessionTx(ctx, tx, a.ID, "", "10.0.0.1", "test")
+				token, session, err = s.StartSessionTx(ctx, tx, a.ID, "", identity.FactorNone, "10.0.0.1", "test")
 				return err
 			}); err != nil {
 				t.Fatal(err)

@@ -181,6 +181,8 @@ func sessionOver(why string) *errs.Error {
 		return errs.New(errs.Unauthenticated, errs.T("会话已达最长时限，请重新登录", "The session reached its longest time; log in again"))
 	case "disabled":
 		return errs.New(errs.Unauthenticated, errs.T("账号已停用，会话已结束", "The account was disabled and its sessions ended"))
+	case "factor":
+		return errs.New(errs.Unauthenticated, errs.T("两步验证已被重置，会话已结束，请重新登录", "The second factor was reset and the session ended; log in again"))
 	case "secret":
 		return errs.New(errs.Unauthenticated, errs.T("口令已更换，请重新登录", "The password was changed; log in again"))
 	}

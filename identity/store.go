@@ -137,19 +137,19 @@ func purge(ctx context.Context, q db.Querier, now time.Time) error {
 	return err
 }
 
-const sessionColumns = `s.id, s.account, s.holding, s.addr, s.agent, s.created_at, s.seen_at, s.ended_at, s.ended_why`
+const sessionColumns = `s.id, s.account, s.holding, s.factor, s.addr, s.agent, s.created_at, s.seen_at, s.ended_at, s.ended_why`
 
 func scanSession(row interface{ Scan(...any) error }) (Session, error) {
 	var s Session
 	var created, seen, ended int64
-	err := row.Scan(&s.ID, &s.Account, &s.Holding, &s.Addr, &s.Agent, &created, &seen, &ended, &s.EndedWhy)
+	err := row.Scan(&s.ID, &s.Account, &s.Holding, &s.Factor, &s.Addr, &s.Agent, &created, &seen, &ended, &s.EndedWhy)
 	s.CreatedAt, s.SeenAt, s.EndedAt = db.Time(created), db.Time(seen), db.Time(ended)
 	return s, err
 }
 
 func insertSession(ctx context.Context, q db.Querier, s Session, token string) error {
-	_, err := q.Exec(ctx, `INSERT INTO identity_session (id, token, account, holding, addr, agent, created_at, seen_at, ended_at, ended_why)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,0,'')`, s.ID, digestToken(token), s.Account, s.Holding, s.Addr, s.Agent, db.Ms(s.CreatedAt), db.Ms(s.SeenAt))
+	_, err := q.Exec(ctx, `INSERT INTO identity_session (id, token, account, holding, factor, addr, agent, created_at, seen_at, ended_at, ended_why)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,0,'')`, s.ID, digestToken(token), s.Account, s.Holding, s.Factor, s.Addr, s.Agent, db.Ms(s.CreatedAt), db.Ms(s.SeenAt))
 	return err
 }
 

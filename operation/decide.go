@@ -87,6 +87,8 @@ func principalAttrs(a identity.Actor) cedar.Record {
 		"level":       types.String(a.Level),
 		"client":      types.String(a.Client),
 		"must_change": types.Boolean(a.MustChange),
+		"must_prove":  types.Boolean(a.MustProve),
+		"must_enrol":  types.Boolean(a.MustEnrol),
 	})
 }
 

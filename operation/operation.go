@@ -24,7 +24,7 @@
 //
 //   - principal: id, kind ("person", "client", "system", "anonymous"), post (the
 //     acting one), posts (all held at the body), body, district, level, client,
-//     must_change;
+//     must_change, must_prove, must_enrol;
 //   - resource: kind, id, name, body, district, resource, case, grant, purpose,
 //     approver, medium, always present, "" when not set in the [Target];
 //   - context: every key of Target.Attrs, and four that the door computes: own (the

@@ -165,6 +165,8 @@ type Deps struct {
 	Identity *identity.Service
 	Profile  *profile.Profile
 	Now      func() time.Time // time.Now when nil
+	// SecondFactor names the posts whose holders log in with a second factor; others may.
+	SecondFactor []identity.Post
 	// PostsChanged, when set, runs in the transaction in which a holding begins or
 	// ends, so that areas above can hand over what hangs on it.
 	PostsChanged func(ctx context.Context, tx *db.Tx, h Holding) error
@@ -199,6 +201,7 @@ type Service struct {
 	identity *identity.Service
 	profile  *profile.Profile
 	now      func() time.Time
+	demands  []identity.Post
 	changed  func(ctx context.Context, tx *db.Tx, h Holding) error
 	alarm    func(ctx context.Context, tx *db.Tx, a Alarm) error
 }
@@ -217,7 +220,7 @@ func New(deps Deps) (*Service, error) {
 	if deps.Alarm == nil {
 		deps.Alarm = func(context.Context, *db.Tx, Alarm) error { return nil }
 	}
-	return &Service{db: deps.DB, door: deps.Door, identity: deps.Identity, profile: deps.Profile, now: deps.Now, changed: deps.PostsChanged, alarm: deps.Alarm}, nil
+	return &Service{db: deps.DB, door: deps.Door, identity: deps.Identity, profile: deps.Profile, now: deps.Now, demands: deps.SecondFactor, changed: deps.PostsChanged, alarm: deps.Alarm}, nil
 }
 
 var kindTexts = map[string]errs.Text{

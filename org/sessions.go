@@ -31,6 +31,12 @@ func (s *Service) LogIn(ctx context.Context, in LogInForm) (token string, actor 
 	if err != nil {
 		return "", identity.Actor{}, err
 	}
+	factor := identity.FactorNone
+	if verdict == nil {
+		if factor, err = s.factorState(ctx, actor); err != nil {
+			return "", identity.Actor{}, err
+		}
+	}
 	must := actor.MustChange
 	actor.MustChange = false // logging in is what leads to the change
 	target := operation.Target{Kind: "account", ID: account.ID, Name: account.Login, Body: actor.Body, District: actor.District}
@@ -47,7 +53,7 @@ func (s *Service) LogIn(ctx context.Context, in LogInForm) (token string, actor 
 			holding = actor.Held[max(i, 0)].ID
 		}
 		var session identity.Session
-		token, session, err = s.identity.StartSessionTx(ctx, tx, account.ID, holding, in.Addr, in.Agent)
+		token, session, err = s.identity.StartSessionTx(ctx, tx, account.ID, holding, factor, in.Addr, in.Agent)
 		actor.SessionID = session.ID
 		operation.Note(ctx, "session", session.ID)
 		return err
@@ -55,7 +61,7 @@ func (s *Service) LogIn(ctx context.Context, in LogInForm) (token string, actor 
 	if err != nil {
 		return "", identity.Actor{}, err
 	}
-	actor.MustChange = must
+	actor.MustChange, actor.MustProve, actor.MustEnrol = must, factor == identity.FactorWanted, factor == identity.FactorMissing
 	return token, actor, nil
 }
 
@@ -74,7 +80,8 @@ func (s *Service) Session(ctx context.Context, token, addr, lang string) (identi
 // it acts under.
 func (s *Service) actorOf(ctx context.Context, account identity.Account, session identity.Session, lang string) (identity.Actor, error) {
 	a := identity.Actor{Kind: identity.Person, ID: account.ID, Name: account.Name, Login: account.Login, SessionID: session.ID,
-		Addr: session.Addr, Lang: lang, MustChange: account.MustChange}
+		Addr: session.Addr, Lang: lang, MustChange: account.MustChange,
+		MustProve: session.Factor == identity.FactorWanted, MustEnrol: session.Factor == identity.FactorMissing}
 	if account.Kind == identity.Public {
 		a.Post, a.Posts = identity.Member, []identity.Post{identity.Member}
 	}

@@ -98,7 +98,8 @@ func (s *Service) Found(ctx context.Context, admins []FirstAdmin) (Founded, erro
 
 // ResetAdmin gives any official a new one-time secret from the server's command
 // line, where the three administrators cannot do it for each other (FS-40). by
-// names who stood at the server. It enables a disabled account.
+// names who stood at the server. It enables a disabled account and takes a lost
+// second factor away.
 func (s *Service) ResetAdmin(ctx context.Context, login, by string) (p Person, plain string, err error) {
 	account, err := s.identity.AccountByLogin(ctx, login)
 	if err != nil {
@@ -118,6 +119,9 @@ func (s *Service) ResetAdmin(ctx context.Context, login, by string) (p Person, p
 		}
 		p.State = Active
 		if err := updatePerson(ctx, tx, p); err != nil {
+			return err
+		}
+		if _, err := s.identity.DropFactorTx(ctx, tx, p.ID); err != nil {
 			return err
 		}
 		if _, err := s.identity.SetSecretTx(ctx, tx, p.ID, secret, ""); err != nil {

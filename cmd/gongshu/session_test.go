@@ -31,13 +31,13 @@ const samePage = "same-origin"
 
 // served starts the whole program on a fresh store with its three administrators
 // and gives a browser at it.
-func served(t *testing.T, database string) (*app, org.Founded, *visit) {
+func served(t *testing.T, database string, now func() time.Time, secondFactor ...identity.Post) (*app, org.Founded, *visit) {
 	t.Helper()
-	s := stores{Data: filepath.Join(t.TempDir(), "data"), City: "fuzhou"}
+	s := stores{Data: filepath.Join(t.TempDir(), "data"), City: "fuzhou", secondFactor: secondFactor}
 	if strings.HasPrefix(database, "postgres") {
 		s.Database = database
 	}
-	a, err := open(t.Context(), s, time.Now)
+	a, err := open(t.Context(), s, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func contains(t *testing.T, said string, all ...string) {
 // their name. Systems call with their key whatever cookies stand beside it.
 func TestPeopleCallTheAPI(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, database string) {
-		a, founded, system := served(t, database)
+		a, founded, system := served(t, database, time.Now)
 		ctx := t.Context()
 		must := func(err error) {
 			t.Helper()

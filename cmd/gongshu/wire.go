@@ -42,7 +42,9 @@ type stores struct {
 	Warehouse string `help:"Warehouse: sqlite:FILE or postgres://…; beside the control store by default." env:"GONGSHU_WAREHOUSE" placeholder:"URL"`
 	Open      string `help:"Open store, all that the portal reads; beside the control store by default." env:"GONGSHU_OPEN" placeholder:"URL"`
 	Objects   string `help:"Object store: a folder, or s3://bucket/prefix?endpoint=https://… with the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a folder in the data directory by default." env:"GONGSHU_OBJECTS" placeholder:"URL"`
-	City      string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
+	// secondFactor names the posts whose holders log in with a second factor.
+	secondFactor []identity.Post
+	City         string `help:"City profile: fuzhou, quanzhou, foshan, longyan, or a file. Needed once, when the data directory is made." env:"GONGSHU_CITY" placeholder:"CITY"`
 }
 
 func (s stores) path(elem ...string) string {
@@ -161,7 +163,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.door, err = operation.New(operation.Deps{DB: a.control, Log: a.log, Now: now}); err != nil {
 		return nil, err
 	}
-	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Now: now}); err != nil {
+	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Seal: master, Now: now}); err != nil {
 		return nil, err
 	}
 	if err := a.identity.LoadClients(ctx); err != nil {
@@ -170,7 +172,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	a.runs = append(a.runs, a.identity.Run)
 	a.notice = notice.New(notice.Deps{DB: a.control, Door: a.door, Holders: a.holders, Now: now})
 	if a.org, err = org.New(org.Deps{
-		DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, Now: now, PostsChanged: a.tellPost, Alarm: a.tellAlarm,
+		DB: a.control, Door: a.door, Identity: a.identity, Profile: a.profile, SecondFactor: s.secondFactor, Now: now, PostsChanged: a.tellPost, Alarm: a.tellAlarm,
 	}); err != nil {
 		return nil, err
 	}

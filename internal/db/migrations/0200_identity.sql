@@ -38,6 +38,7 @@ CREATE TABLE identity_session (
   token      TEXT NOT NULL UNIQUE,
   account    TEXT NOT NULL REFERENCES identity_account (id),
   holding    TEXT NOT NULL,            -- the holding acted under, '' before a choice
+  factor     TEXT NOT NULL,            -- '', wanted, missing, given
   addr       TEXT NOT NULL,
   agent      TEXT NOT NULL,
   created_at BIGINT NOT NULL,
@@ -46,6 +47,22 @@ CREATE TABLE identity_session (
   ended_why  TEXT NOT NULL             -- '', logout, ended, secret, disabled, lapsed
 );
 CREATE INDEX identity_session_account ON identity_session (account, ended_at);
+
+-- Second factors. sealed is the shared secret under the master key; step is the
+-- newest time step of which a code was used.
+CREATE TABLE identity_factor (
+  account    TEXT PRIMARY KEY REFERENCES identity_account (id),
+  sealed     TEXT NOT NULL,
+  step       BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,          -- 0 until a first code confirms it
+  used_at    BIGINT NOT NULL
+);
+CREATE TABLE identity_recovery (
+  account TEXT NOT NULL REFERENCES identity_account (id),
+  digest  TEXT NOT NULL,
+  used_at BIGINT NOT NULL,             -- 0 = still good
+  PRIMARY KEY (account, digest)
+);
 
 -- API clients and their keys. digest is SM3 of the key; the signing secret is
 -- derived from the server's own key and is not stored.
@@ -97,6 +114,8 @@ DROP TABLE identity_change;
 DROP TABLE identity_nonce;
 DROP TABLE identity_key;
 DROP TABLE identity_client;
+DROP TABLE identity_recovery;
+DROP TABLE identity_factor;
 DROP TABLE identity_session;
 DROP TABLE identity_attempt;
 DROP TABLE identity_old_secret;
