@@ -167,7 +167,12 @@ func fileName(r *http.Request) string {
 func (a *API) writeReceipt(w http.ResponseWriter, r *http.Request, status int, b *intake.Batch) {
 	a.Intake.AuditIndex(r.Context(), b)
 	out := b.Receipt()
-	if read, _, _, ok := a.Intake.Progress(b.ID); ok {
+	if b.State == intake.Loading {
+		read, _, _, err := a.Intake.Progress(r.Context(), b.ID)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
 		out.RowsRead = read
 	}
 	respond(w, status, out)

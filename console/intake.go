@@ -234,11 +234,21 @@ type batchView struct {
 	errors      ui.Errors
 	tallies     []quality.Tally
 	corrections []*intake.Batch
-	read        int64
+	read, bad   int64 // rows of a load under way
+	stopping    bool  // somebody is asked whether to stop it
 	mayMend     bool
 	maySeeRows  bool
 	mayConfirm  bool
 	notice      string
+}
+
+// stopAction leads to the question whether a load is to be stopped: on a page of its
+// own, that is not renewed while somebody thinks.
+func stopAction(ctx context.Context, v batchView) []ui.Action {
+	if !v.mayConfirm {
+		return nil
+	}
+	return []ui.Action{{Label: ui.T(ctx, "intake.stop"), Href: "/console/batches/" + v.batch.ID + "?stop=yes", Icon: "ban"}}
 }
 
 func (c *Console) batch(w http.ResponseWriter, r *http.Request) {
@@ -275,7 +285,11 @@ func (c *Console) showBatch(w http.ResponseWriter, r *http.Request, status int, 
 			v.errors = ui.ErrorsOf(ctx, refusal)
 		}
 	case intake.Loading:
-		v.read, _, _, _ = c.Intake.Progress(b.ID)
+		v.stopping = v.mayConfirm && r.URL.Query().Has("stop")
+		if v.read, _, v.bad, err = c.Intake.Progress(ctx, b.ID); err != nil {
+			web.Fail(w, r, err)
+			return
+		}
 	case intake.Done:
 		c.Intake.AuditIndex(ctx, b)
 		if v.tallies, err = c.Intake.Tallies(ctx, b.ID); err != nil {

@@ -48,7 +48,6 @@ type Service struct {
 	holder  string
 	running sync.Map // batch id → *progress
 	engines sync.Map // resource id + version → *quality.Engine
-	turns   sync.Map // resource id → *sync.Mutex
 	// point is where tests interrupt; it does nothing otherwise.
 	point func(name string) error
 }
@@ -58,7 +57,12 @@ type lease struct {
 	until  time.Time
 }
 
-const leaseTime = time.Minute
+const (
+	leaseTime = time.Minute
+	// noteEvery is how often a load writes down how far it has come, and learns that
+	// it was stopped.
+	noteEvery = 2 * time.Second
+)
 
 // LoadJob is the kind of the job that loads a batch.
 const LoadJob = "intake.load"
@@ -375,7 +379,9 @@ func (s *Service) Confirm(ctx context.Context, a identity.Actor, id string, over
 	return b, nil
 }
 
-// Discard gives up a held batch; its bytes go, its digest stays.
+// Discard gives up a batch that is held, or stops one that is being loaded, on
+// whichever node: nothing of it is stored, its bytes go, its digest stays. A batch
+// whose rows are just being committed is past stopping (errs.Conflict).
 func (s *Service) Discard(ctx context.Context, a identity.Actor, id string) error {
 	b, err := s.Get(ctx, id)
 	if err != nil {
@@ -383,6 +389,17 @@ func (s *Service) Discard(ctx context.Context, a identity.Actor, id string) erro
 	}
 	err = s.deps.Door.Do(ctx, a, "intake.batch.discard", s.target(b), func(ctx context.Context, tx *db.Tx) error {
 		operation.Note(ctx, "digest", b.Digest)
+		stopped, err := setStopped(ctx, tx, id, s.deps.Now())
+		if err != nil || stopped {
+			operation.Note(ctx, "stopped", stopped)
+			return err
+		}
+		if b, err = getBatch(ctx, tx, id); err != nil {
+			return err
+		}
+		if b.State == Loading {
+			return errs.New(errs.Conflict, errs.T("数据正在写入，已不能停止；入库后请查看回执", "its rows are being written, too late to stop; see the receipt that follows"))
+		}
 		return setState(ctx, tx, id, Held, Discarded, nil, s.deps.Now())
 	})
 	if err != nil {

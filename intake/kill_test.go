@@ -43,6 +43,13 @@ type rig struct {
 
 func openRig(t *testing.T, dir string) *rig {
 	t.Helper()
+	return openNode(t, dir, "sqlite:"+filepath.Join(dir, "control.db"), "sqlite:"+filepath.Join(dir, "warehouse.db"), nil)
+}
+
+// openNode is openRig over stores that other nodes may share; now is its clock, or
+// nil for the real one of the only node.
+func openNode(t *testing.T, dir, control, rows string, now func() time.Time) *rig {
+	t.Helper()
 	ctx := context.Background()
 	must := func(err error) {
 		t.Helper()
@@ -50,7 +57,7 @@ func openRig(t *testing.T, dir string) *rig {
 			t.Fatal(err)
 		}
 	}
-	d, err := db.Open(ctx, "sqlite:"+filepath.Join(dir, "control.db"))
+	d, err := db.Open(ctx, control)
 	must(err)
 	must(d.Migrate(ctx))
 	keys, err := audit.LoadKeys(filepath.Join(dir, "keys"), "kill-test")
@@ -59,7 +66,7 @@ func openRig(t *testing.T, dir string) *rig {
 	must(err)
 	door, err := operation.New(operation.Deps{DB: d, Log: log})
 	must(err)
-	house, err := warehouse.Open(ctx, "sqlite:"+filepath.Join(dir, "warehouse.db"))
+	house, err := warehouse.Open(ctx, rows)
 	must(err)
 	master, err := blob.LoadMaster(filepath.Join(dir, "master.key"), blob.AES256GCM)
 	must(err)
@@ -77,7 +84,7 @@ func openRig(t *testing.T, dir string) *rig {
 	cases := casework.New(casework.Deps{DB: d, Door: door})
 	c := catalog.New(catalog.Deps{DB: d, Door: door, Cases: cases, AuthorityFor: catalogtest.AuthorityFor, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: intaketest.Tables{Store: house}})
 	q := quality.New(d, blobs)
-	s, err := intake.New(intake.Deps{DB: d, Door: door, Log: log, Blobs: blobs, Catalog: c, Warehouse: house, Quality: q, Body: body, Alone: true})
+	s, err := intake.New(intake.Deps{DB: d, Door: door, Log: log, Blobs: blobs, Catalog: c, Warehouse: house, Quality: q, Body: body, Alone: now == nil, Now: now})
 	must(err)
 	return &rig{World: &catalogtest.World{DB: d, Door: door, Log: log, Cases: cases, Catalog: c, Policy: policy}, intake: s, quality: q, warehouse: house,
 		close: func() { log.Close(); house.Close(); blobs.Close(); d.Close() }}
@@ -112,7 +119,7 @@ func TestKillChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := openRig(t, dir)
+	r := openNode(t, dir, os.Getenv("GONGSHU_KILL_CONTROL"), os.Getenv("GONGSHU_KILL_ROWS"), time.Now)
 	r.intake.SetPoint(func(name string) error {
 		if name == os.Getenv("GONGSHU_KILL_AT") {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -125,6 +132,20 @@ func TestKillChild(t *testing.T) {
 		_, err = r.intake.Load(t.Context(), b.ID)
 	}
 	t.Fatalf("was not killed at %s: %v", os.Getenv("GONGSHU_KILL_AT"), err)
+}
+
+// killed runs a process that receives and loads a batch, until it is killed at a point.
+func killed(t *testing.T, at string, round int, dir, control, rows, code string) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run", "^TestKillChild$")
+	child.Env = append(os.Environ(), "GONGSHU_KILL_DIR="+dir, "GONGSHU_KILL_CONTROL="+control, "GONGSHU_KILL_ROWS="+rows,
+		"GONGSHU_KILL_AT="+at, "GONGSHU_KILL_ROUND="+fmt.Sprint(round), "GONGSHU_KILL_CODE="+code)
+	var out bytes.Buffer
+	child.Stdout, child.Stderr = &out, &out
+	err := child.Run()
+	if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); err == nil || !ok || status.Signal() != syscall.SIGKILL {
+		t.Fatalf("round %d at %s: the child was not killed: %v\n%s", round, at, err, out.String())
+	}
 }
 
 // TestKillInEveryGap kills the process with SIGKILL in each gap of the way of a
@@ -145,14 +166,7 @@ func TestKillInEveryGap(t *testing.T) {
 	const bad = killRows / 100
 	for round := range rounds {
 		at := points[round%len(points)]
-		child := exec.Command(os.Args[0], "-test.run", "^TestKillChild$")
-		child.Env = append(os.Environ(), "GONGSHU_KILL_DIR="+dir, "GONGSHU_KILL_AT="+at, "GONGSHU_KILL_ROUND="+fmt.Sprint(round), "GONGSHU_KILL_CODE="+table.Code)
-		var out bytes.Buffer
-		child.Stdout, child.Stderr = &out, &out
-		err := child.Run()
-		if status, ok := child.ProcessState.Sys().(syscall.WaitStatus); err == nil || !ok || status.Signal() != syscall.SIGKILL {
-			t.Fatalf("round %d at %s: the child was not killed: %v\n%s", round, at, err, out.String())
-		}
+		killed(t, at, round, dir, "sqlite:"+filepath.Join(dir, "control.db"), "sqlite:"+filepath.Join(dir, "warehouse.db"), table.Code)
 		r := openRig(t, dir)
 		if err := r.intake.Reconcile(t.Context()); err != nil {
 			t.Fatalf("round %d at %s: %v", round, at, err)

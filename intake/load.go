@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +26,11 @@ import (
 	"gongshu/workday"
 )
 
-type progress struct{ read, accepted, rejected atomic.Int64 }
+// progress is a load under way on this node.
+type progress struct {
+	read, accepted, rejected atomic.Int64
+	turn                     atomic.Bool // it has its resource's turn
+}
 
 // blocks in flight between decoding, checking and loading.
 const depth = 4
@@ -59,23 +62,47 @@ func (s *Service) Load(ctx context.Context, id string) (*Batch, error) {
 	if !mine {
 		return nil, errs.New(errs.Conflict, errs.T("批次正由另一进程入库", "another process is loading the batch")).Retry(2)
 	}
-	ctx, stop := s.renew(ctx, id)
+	outer := ctx
+	ctx, stop := s.renew(ctx, b, p)
 	defer stop()
 	if b, err = s.Get(ctx, id); err != nil || b.State != Loading {
 		return b, err
 	}
-	// Loads of one resource follow each other: what one stores, the next must see
-	// when it asks which keys are there.
-	turn, _ := s.turns.LoadOrStore(b.ResourceID, &sync.Mutex{})
-	turn.(*sync.Mutex).Lock()
-	defer turn.(*sync.Mutex).Unlock()
-	if err := s.process(ctx, b, p); err != nil {
+	if err = s.awaitTurn(ctx, b, p); err == nil {
+		err = s.process(ctx, b, p)
+	}
+	if err != nil {
+		if now, e := s.Get(outer, id); e == nil && now.State == Discarded {
+			return now, nil // stopped by a person meanwhile
+		}
 		if !final(err) || ctx.Err() != nil {
 			return nil, err // stays loading: the job or Reconcile comes back to it
 		}
 		return s.fail(ctx, b, err)
 	}
 	return b, nil
+}
+
+// awaitTurn waits until no other batch loads the resource, here or on another
+// node: what one stores, the next must see when it asks which keys are there. The
+// turn of a node that died ends with its lease.
+func (s *Service) awaitTurn(ctx context.Context, b *Batch, p *progress) error {
+	for {
+		var mine bool
+		err := s.deps.DB.InTx(ctx, func(tx *db.Tx) (err error) {
+			mine, err = takeTurn(ctx, tx, b.ResourceID, b.ID, s.lease().until, s.deps.Now())
+			return err
+		})
+		if err != nil || mine {
+			p.turn.Store(mine)
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // final errors lie in the file or the rules and come back whenever it is tried.
@@ -87,31 +114,51 @@ func final(err error) bool {
 	return false
 }
 
-func (s *Service) renew(ctx context.Context, id string) (context.Context, func()) {
+// renew keeps a load's lease and writes down how far it has come, until the
+// returned function is called. The returned context ends with the lease: when
+// another process took the batch over, or a person stopped it.
+func (s *Service) renew(ctx context.Context, b *Batch, p *progress) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
 	go func() {
-		tick := time.NewTicker(leaseTime / 3)
+		defer close(done)
+		tick := time.NewTicker(noteEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error {
-					ok, err := claim(ctx, tx, id, s.lease(), s.deps.Now())
-					if err == nil && !ok {
-						err = errs.New(errs.Conflict, errs.T("租约已失", "the lease is lost"))
-					}
-					return err
-				})
-				if errs.Is(err, errs.Conflict) {
-					cancel()
-					return
+			}
+			err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error {
+				lease := s.lease()
+				ok, err := claim(ctx, tx, b.ID, lease, s.deps.Now())
+				if err == nil && ok && p.turn.Load() {
+					ok, err = keepTurn(ctx, tx, b.ResourceID, b.ID, lease.until)
 				}
+				if err == nil && !ok {
+					err = errs.New(errs.Conflict, errs.T("租约已失", "the lease is lost"))
+				}
+				if err != nil {
+					return err
+				}
+				return setProgress(ctx, tx, b.ID, p.read.Load(), p.accepted.Load(), p.rejected.Load())
+			})
+			if errs.Is(err, errs.Conflict) {
+				cancel()
+				return
 			}
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		<-done
+		keep, end := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer end()
+		if err := s.deps.DB.InTx(keep, func(tx *db.Tx) error { return endTurn(keep, tx, b.ID) }); err != nil {
+			slog.WarnContext(ctx, "intake: the turn ends with its lease", "batch", b.ID, "error", err)
+		}
+	}
 }
 
 // fail ends a batch that cannot be loaded. Its raw bytes are kept with it.
@@ -224,7 +271,7 @@ func (s *Service) load(ctx context.Context, b *Batch, p *progress) (warehouse.Ma
 			err = piped
 		}
 		if !b.prepared {
-			keeper.Discard(ctx)
+			keeper.Discard(context.WithoutCancel(ctx))
 		}
 		return none, nil, err
 	}

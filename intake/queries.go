@@ -72,15 +72,15 @@ func (s *Service) ListOf(ctx context.Context, a identity.Actor, code string, off
 	return s.List(ctx, Filter{Resource: r.ID, Offset: offset, Limit: limit})
 }
 
-// Progress is how many rows of a batch under way in this process were read,
-// accepted and rejected so far; false when it is not under way here.
-func (s *Service) Progress(id string) (read, accepted, rejected int64, ok bool) {
-	p, ok := s.running.Load(id)
-	if !ok {
-		return 0, 0, 0, false
+// Progress is how many rows of a batch under way were read, accepted and rejected
+// so far: to the row where it is loaded on this node, as of two seconds ago where on
+// another. Errors: errs.NotFound.
+func (s *Service) Progress(ctx context.Context, id string) (read, accepted, rejected int64, err error) {
+	if p, ok := s.running.Load(id); ok {
+		c := p.(*progress)
+		return c.read.Load(), c.accepted.Load(), c.rejected.Load(), nil
 	}
-	c := p.(*progress)
-	return c.read.Load(), c.accepted.Load(), c.rejected.Load(), true
+	return getProgress(ctx, s.deps.DB.Read(), id)
 }
 
 // Preview is a batch as it would be read, for a person to confirm or correct.

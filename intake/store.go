@@ -121,8 +121,25 @@ func setState(ctx context.Context, q db.Querier, id string, from, to State, fail
 }
 
 func setPrepared(ctx context.Context, q db.Querier, b *Batch) error {
-	_, err := q.Exec(ctx, `UPDATE intake_batch SET prepared = TRUE, total = $2, accepted = $3, rejected = $4 WHERE id = $1`, b.ID, b.Total, b.Accepted, b.Rejected)
-	return err
+	res, err := q.Exec(ctx, `UPDATE intake_batch SET prepared = TRUE, total = $2, accepted = $3, rejected = $4 WHERE id = $1 AND state = 'loading'`, b.ID, b.Total, b.Accepted, b.Rejected)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, errs.New(errs.Conflict, errs.T("批次的状态已经变化", "the batch has moved on meanwhile")))
+	}
+	return nil
+}
+
+// setStopped gives up a batch on its way into the warehouse, unless its rows are
+// being committed there; it reports whether it did.
+func setStopped(ctx context.Context, q db.Querier, id string, at time.Time) (bool, error) {
+	res, err := q.Exec(ctx, `UPDATE intake_batch SET state = 'discarded', finished = $2, lease_until = 0 WHERE id = $1 AND state = 'loading' AND NOT prepared`, id, db.Ms(at))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // setDone writes the receipt; it reports false when another process already did.
@@ -157,10 +174,51 @@ func claim(ctx context.Context, q db.Querier, id string, l lease, now time.Time)
 	return n > 0, err
 }
 
-// freeLease gives up a dead process's hold on a batch.
+// freeLease gives up a dead process's hold on a batch and its resource.
 func freeLease(ctx context.Context, q db.Querier, id string) error {
-	_, err := q.Exec(ctx, `UPDATE intake_batch SET lease_until = 0 WHERE id = $1 AND state = 'loading'`, id)
+	if _, err := q.Exec(ctx, `UPDATE intake_batch SET lease_until = 0 WHERE id = $1 AND state = 'loading'`, id); err != nil {
+		return err
+	}
+	return endTurn(ctx, q, id)
+}
+
+// takeTurn makes it a batch's turn to load its resource, or lengthens the turn; it
+// reports false while another batch has it.
+func takeTurn(ctx context.Context, q db.Querier, resource, batch string, until, now time.Time) (bool, error) {
+	res, err := q.Exec(ctx, `INSERT INTO intake_turn (resource, batch, until) VALUES ($1, $2, $3)
+		ON CONFLICT (resource) DO UPDATE SET batch = excluded.batch, until = excluded.until WHERE intake_turn.batch = excluded.batch OR intake_turn.until < $4`,
+		resource, batch, db.Ms(until), db.Ms(now))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// keepTurn lengthens a turn that a batch has; it reports false when it has none.
+func keepTurn(ctx context.Context, q db.Querier, resource, batch string, until time.Time) (bool, error) {
+	res, err := q.Exec(ctx, `UPDATE intake_turn SET until = $3 WHERE resource = $1 AND batch = $2`, resource, batch, db.Ms(until))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+func endTurn(ctx context.Context, q db.Querier, batch string) error {
+	_, err := q.Exec(ctx, `DELETE FROM intake_turn WHERE batch = $1`, batch)
 	return err
+}
+
+// setProgress notes how far a load has come, for whoever asks on any node.
+func setProgress(ctx context.Context, q db.Querier, id string, read, good, bad int64) error {
+	_, err := q.Exec(ctx, `UPDATE intake_batch SET read_rows = $2, good_rows = $3, bad_rows = $4 WHERE id = $1 AND state = 'loading'`, id, read, good, bad)
+	return err
+}
+
+func getProgress(ctx context.Context, q db.Querier, id string) (read, good, bad int64, err error) {
+	err = q.QueryRow(ctx, `SELECT read_rows, good_rows, bad_rows FROM intake_batch WHERE id = $1`, id).Scan(&read, &good, &bad)
+	return read, good, bad, err
 }
 
 func unfinished(ctx context.Context, q db.Querier, now time.Time, all bool) ([]string, error) {

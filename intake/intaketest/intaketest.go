@@ -32,6 +32,7 @@ type World struct {
 	Intake    *intake.Service
 	Jobs      *jobs.Queue
 	t         testing.TB
+	deps      intake.Deps
 }
 
 // Tables lets the catalog make and change the warehouse's tables.
@@ -94,13 +95,38 @@ func Open(t testing.TB, d *db.DB, warehouseURL, dir string) *World {
 		body = c.Body
 	})
 	w.Quality = quality.New(d, w.Blobs)
-	if w.Intake, err = intake.New(intake.Deps{DB: d, Door: w.Door, Log: w.Log, Blobs: w.Blobs, Catalog: w.Catalog, Warehouse: w.Warehouse, Quality: w.Quality,
-		Body: body, Alone: true, Now: func() time.Time { return *w.Clock }}); err != nil {
+	w.deps = intake.Deps{DB: d, Door: w.Door, Log: w.Log, Blobs: w.Blobs, Catalog: w.Catalog, Warehouse: w.Warehouse, Quality: w.Quality,
+		Body: body, Send: w.Inbox.SendTx, Alone: true, Now: func() time.Time { return *w.Clock }}
+	if w.Intake, err = intake.New(w.deps); err != nil {
 		t.Fatal(err)
 	}
 	w.Jobs = jobs.New(d)
 	w.Intake.Handle(w.Jobs)
 	return w
+}
+
+// Node is a second node's service over the same stores.
+func (w *World) Node(t testing.TB) *intake.Service {
+	t.Helper()
+	deps := w.deps
+	deps.Alone = false
+	s, err := intake.New(deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Free gives up the hold that the receiving node has on a batch, as when it waits
+// for whichever node's worker comes first.
+func (w *World) Free(t testing.TB, batch string) {
+	t.Helper()
+	if err := w.DB.InTx(t.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE intake_batch SET lease_until = 0 WHERE id = $1`, batch)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Table makes and publishes a table resource of the market office.

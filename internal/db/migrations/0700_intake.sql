@@ -41,13 +41,23 @@ CREATE TABLE intake_batch (
   received      BIGINT NOT NULL,
   finished      BIGINT NOT NULL DEFAULT 0,
   lease_holder  TEXT NOT NULL DEFAULT '',
-  lease_until   BIGINT NOT NULL DEFAULT 0
+  lease_until   BIGINT NOT NULL DEFAULT 0,
+  read_rows     BIGINT NOT NULL DEFAULT 0,  -- how far a load under way has come
+  good_rows     BIGINT NOT NULL DEFAULT 0,
+  bad_rows      BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX intake_batch_resource ON intake_batch (resource, received);
 CREATE INDEX intake_batch_body ON intake_batch (body, received);
 CREATE INDEX intake_batch_state ON intake_batch (state);
 CREATE INDEX intake_batch_corrects ON intake_batch (corrects);
 CREATE UNIQUE INDEX intake_batch_request ON intake_batch (sender, resource, request_key);
+
+-- Whose turn it is to load a resource: one batch at a time, on whichever node.
+CREATE TABLE intake_turn (
+  resource TEXT PRIMARY KEY,
+  batch    TEXT NOT NULL,
+  until    BIGINT NOT NULL
+);
 
 -- A channel lets batches change or delete stored rows (FZM-29.3).
 CREATE TABLE intake_channel (
@@ -74,5 +84,6 @@ CREATE INDEX intake_channel_resource ON intake_channel (resource, state);
 CREATE INDEX intake_channel_body ON intake_channel (body);
 
 -- +goose Down
+DROP TABLE intake_turn;
 DROP TABLE intake_channel;
 DROP TABLE intake_batch;
