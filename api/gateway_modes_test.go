@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -262,6 +263,79 @@ func TestStatisticsCannotBeDifferenced(t *testing.T) {
 			t.Errorf("after five more: %d %s", a.status, a.body)
 		}
 	})
+}
+
+// TestTablesCannotBeAddedUp: a table that leaves one person out does not add up to
+// the total that was answered before, nor the other way round, in whole or in part.
+func TestTablesCannotBeAddedUp(t *testing.T) {
+	clause.Covers(t, "FS-13")
+	table := func(by, where string) string {
+		return `{"by":[` + by + `],"measures":[{"op":"count"},{"op":"sum","item":"年收入"}],"where":[` + where + `]}`
+	}
+	const district, poor, both40 = `"区划代码"`, `"低保"`, `"区划代码","低保"`
+	but := `{"item":"年收入","op":"ne","values":["30007"]}`
+	for name, c := range map[string]struct{ first, second string }{
+		"total, then table":           {table("", ""), table(district, but)},
+		"table, then total":           {table(district, but), table("", "")},
+		"table, then another table":   {table(district, ""), table(poor, but)},
+		"table, then its parts":       {table(district, ""), table(both40, but)},
+		"parts, then the table":       {table(both40, but), table(district, "")},
+		"parts, then the other table": {table(both40, but), table(poor, "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := one(t, 80)
+			h.grant(h.spec(gateway.Statistics, "区划代码", "年收入", "低保"))
+			known, hidden := map[string]float64{}, 0
+			for _, body := range []string{c.first, c.second} {
+				a := h.ask("POST", peoplePath+"statistics", body)
+				if a.status == 403 && body == c.second {
+					break // refused whole
+				}
+				if a.status != 200 {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+				var out struct {
+					Groups []struct {
+						By       map[string]any
+						Measures map[string]any
+					}
+				}
+				if err := json.Unmarshal([]byte(a.body), &out); err != nil {
+					t.Fatal(err)
+				}
+				if body == c.first {
+					hidden = strings.Count(a.body, `"suppressed":true`)
+				}
+				// What the answer lets one add up: totals by district, by poverty, over all.
+				sums := map[string]float64{}
+				for _, g := range out.Groups {
+					n, told := g.Measures["count"].(float64)
+					if !told {
+						n = math.NaN()
+					}
+					all := []string{""}
+					for item, v := range g.By {
+						all = append(all, fmt.Sprint(item, v))
+					}
+					for _, key := range all {
+						sums[key] += n
+					}
+				}
+				for key, n := range sums {
+					if was, ok := known[key]; ok && math.Abs(n-was) > 0 && math.Abs(n-was) < 5 {
+						t.Errorf("%q adds up to %v and to %v", key, was, n)
+					}
+					if !math.IsNaN(n) {
+						known[key] = n
+					}
+				}
+			}
+			// A table is answered again as it was, and is not worn away.
+			if again := h.ask("POST", peoplePath+"statistics", c.first); again.status != 200 || strings.Count(again.body, `"suppressed":true`) != hidden {
+				t.Errorf("again: %d %s", again.status, again.body)
+			}
+		})
+	}
 }
 
 // TestStatisticsAtOnce: two requests that difference each other, sent at once, are

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,7 @@ const (
 // fewer persons than the threshold are hidden, and as many others as it takes that
 // none can be computed from a total; so is a group that differs from one answered
 // earlier to the same body by fewer persons than the threshold, and a request for
-// that group alone is refused.
+// that group alone is refused. What a table adds up to counts as answered with it.
 func (s *Service) Statistics(ctx context.Context, call *Call, body []byte, a *Answer) error {
 	p, err := s.plan(ctx, call, Statistics)
 	if err == nil {
@@ -265,6 +266,7 @@ func (s *Service) tabulate(ctx context.Context, call *Call, p *Plan, b *binding,
 		cells[i] = groups[i].cell
 	}
 	hidden := 0
+	var totals []ledgerEntry
 	if sp.personal {
 		if len(sp.by) == 0 && len(cells) == 1 && cells[0].Size < sp.k {
 			cells[0].Hidden = privacy.HiddenSmall // an empty group too: that nobody is there is told no more than that few are
@@ -290,9 +292,12 @@ func (s *Service) tabulate(ctx context.Context, call *Call, p *Plan, b *binding,
 				In("where").By(clausesOr(s.deps.Rules().MinCellClause, "FS-13")...)
 		}
 		hidden = privacy.Suppress(cells, sp.k)
+		if totals, hidden, err = s.compareTotals(ctx, p, b, sp, groups, cells, hidden); err != nil {
+			return false, err
+		}
 	}
 	shown := 0
-	var entries []ledgerEntry
+	entries := totals
 	for i := range groups {
 		groups[i].cell.Hidden = cells[i].Hidden
 		if cells[i].Hidden == "" {
@@ -395,19 +400,9 @@ func (s *Service) compute(ctx context.Context, p *Plan, b *binding, sp *statsPla
 		conds := slices.Clone(p.Filter)
 		conds = append(conds, sp.where...)
 		for j, o := range sp.by {
-			text := ""
-			if v := g.keys[j]; v.IsNull() {
-				g.filter = append(g.filter, warehouse.Cond{Column: o.physical, Op: warehouse.IsNull})
-				conds = append(conds, Condition{Item: o.Name, Op: IsNull})
-			} else {
-				text = o.column.Format(v)
-				if v.Kind == warehouse.String {
-					v.S = strings.Clone(v.S)
-				}
-				g.filter = append(g.filter, warehouse.Cond{Column: o.physical, Op: warehouse.Eq, Values: []warehouse.Value{v}})
-				conds = append(conds, Condition{Item: o.Name, Op: Eq, Values: []string{text}})
-			}
-			g.cell.Keys = append(g.cell.Keys, text)
+			cond, c := equals(o, g.keys[j])
+			g.filter, conds = append(g.filter, c), append(conds, cond)
+			g.cell.Keys = append(g.cell.Keys, strings.Join(cond.Values, ""))
 		}
 		g.predicate = canonical(conds)
 		for j := range sp.measures {
@@ -555,6 +550,100 @@ func (s *Service) compare(ctx context.Context, p *Plan, b *binding, sp *statsPla
 		}
 	}
 	return true, nil
+}
+
+// compareTotals looks up what a table adds up to (its whole, and the totals over
+// each part of the items that it is grouped by) as if it had been asked for: where a
+// total could be differenced with an earlier answer, one of its groups is hidden too.
+// It gives the totals that the answer tells, for the ledger, and the number hidden.
+func (s *Service) compareTotals(ctx context.Context, p *Plan, b *binding, sp *statsPlan, groups []group, cells []privacy.Cell, hidden int) ([]ledgerEntry, int, error) {
+	fine := map[string]bool{}
+again:
+	var entries []ledgerEntry
+	for part := range 1<<len(sp.by) - 1 { // bit j: by[j] keeps its value
+		for _, members := range parts(sp, groups, part) {
+			if len(members) < 2 || slices.ContainsFunc(members, func(i int) bool { return cells[i].Hidden != "" }) {
+				continue // told by its one group, or not told
+			}
+			total, err := s.total(ctx, p, sp, groups, members, part)
+			if err != nil {
+				return nil, 0, err
+			}
+			size := total.cell.Size
+			if !fine[total.predicate] {
+				ok, err := s.compare(ctx, p, b, sp, &total)
+				if err != nil {
+					return nil, 0, err
+				}
+				// An earlier answer cannot stand in for a sum of the present ones.
+				if !ok || total.cell.Size != size {
+					least := slices.MinFunc(members, func(i, j int) int { return cmp.Compare(cells[i].Size, cells[j].Size) })
+					cells[least].Hidden = privacy.HiddenDifference
+					hidden = privacy.Suppress(cells, sp.k)
+					goto again
+				}
+				fine[total.predicate] = true
+			}
+			entries = append(entries, ledgerEntry{predicate: total.predicate, size: size, answers: map[string]string{}})
+		}
+	}
+	return entries, hidden, nil
+}
+
+// parts sorts groups by the values of some of the items that they are grouped by.
+func parts(sp *statsPlan, groups []group, part int) map[string][]int {
+	out := map[string][]int{}
+	for i := range groups {
+		var key []byte
+		for j := range sp.by {
+			if part&(1<<j) != 0 {
+				key = append(strconv.AppendBool(key, groups[i].keys[j].IsNull()), groups[i].cell.Keys[j]...)
+				key = append(key, 0)
+			}
+		}
+		out[string(key)] = append(out[string(key)], i)
+	}
+	return out
+}
+
+// total is the group that members, which agree in the items of part, make together.
+func (s *Service) total(ctx context.Context, p *Plan, sp *statsPlan, groups []group, members []int, part int) (group, error) {
+	t := group{filter: slices.Clone(sp.filter), values: make([]string, len(sp.measures))}
+	conds := append(slices.Clone(p.Filter), sp.where...)
+	first := &groups[members[0]]
+	for j, o := range sp.by {
+		if part&(1<<j) != 0 {
+			cond, c := equals(o, first.keys[j])
+			t.filter, conds = append(t.filter, c), append(conds, cond)
+		}
+	}
+	t.predicate = canonical(conds)
+	now := true
+	for _, i := range members {
+		t.cell.Size += groups[i].cell.Size
+		now = now && groups[i].asOf == 0
+	}
+	if now && sp.persons != "" {
+		// A person may have rows in several groups.
+		n, err := s.persons(ctx, p, sp, t.filter)
+		if err != nil {
+			return t, err
+		}
+		t.cell.Size = n
+	}
+	return t, nil
+}
+
+// equals is the condition that an item has a value, in both forms.
+func equals(o *outColumn, v warehouse.Value) (Condition, warehouse.Cond) {
+	if v.IsNull() {
+		return Condition{Item: o.Name, Op: IsNull}, warehouse.Cond{Column: o.physical, Op: warehouse.IsNull}
+	}
+	text := o.column.Format(v)
+	if v.Kind == warehouse.String {
+		v.S = strings.Clone(v.S)
+	}
+	return Condition{Item: o.Name, Op: Eq, Values: []string{text}}, warehouse.Cond{Column: o.physical, Op: warehouse.Eq, Values: []warehouse.Value{v}}
 }
 
 func allKnown(sp *statsPlan, answers map[string]string) bool {
