@@ -82,12 +82,18 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "names of suites, separated by commas; all by default")
-	out := flags.String("out", "docs/benchmarks.md", "the file whose sections are written anew; - prints")
+	out := flags.String("out", "", "the file whose sections are written anew, - prints; docs/benchmarks.md, and - with --quick")
 	quick := flags.Bool("quick", false, "short slices: a check that the suites work, not figures")
 	grow := flags.Bool("growth", false, "measure how cost grows with ten times the data instead (suite growth)")
 	profile := flags.String("profile", "", "write a processor profile of the run to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *out == "" {
+		*out = "docs/benchmarks.md"
+		if *quick {
+			*out = "-"
+		}
 	}
 	wanted := map[string]bool{}
 	for name := range strings.SplitSeq(*only, ",") {
@@ -127,7 +133,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		began := time.Now()
 		fmt.Fprintf(os.Stderr, "bench: %s …\n", s.name)
+		quiet := tick(s.name)
 		rows, err := s.run(ctx, Env{Quick: *quick, Postgres: os.Getenv("GONGSHU_BENCH_POSTGRES"), Dir: dir})
+		quiet()
 		os.RemoveAll(dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -146,6 +154,22 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	return nil
+}
+
+// tick says every half minute that a suite is still at work.
+func tick(name string) (stop func()) {
+	began, t, done := time.Now(), time.NewTicker(30*time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-t.C:
+				fmt.Fprintf(os.Stderr, "bench: %s … %v\n", name, time.Since(began).Round(time.Second))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { t.Stop(); close(done) }
 }
 
 // sectionsOf takes a page apart by suite.
@@ -168,14 +192,17 @@ func page(sections map[string]string) string {
 		"For times and latencies the ratio is (ours ÷ the other's). Absolute numbers belong to the machine that the section names. *must reach* is the bar of the project's plan; a row that falls short of it says *short*, and a row without a bar is for knowledge only.\n")
 	var missing []string
 	for _, s := range suites {
-		if body := sections[s.name]; body != "" {
-			fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.name, body)
-		} else {
+		if sections[s.name] == "" {
 			missing = append(missing, s.name)
 		}
 	}
-	if missing != nil {
+	if missing != nil { // up here, or it would be taken for the last section's
 		fmt.Fprintf(&b, "\nNot measured yet: %s.\n", strings.Join(missing, ", "))
+	}
+	for _, s := range suites {
+		if body := sections[s.name]; body != "" {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.name, body)
+		}
 	}
 	return b.String()
 }
@@ -183,11 +210,11 @@ func page(sections map[string]string) string {
 // section is one suite's part of the page.
 func section(rows []Row, quick bool, took time.Duration) string {
 	var b strings.Builder
-	length := "Full length"
+	length := "Full length."
 	if quick {
 		length = "**The short slices of `--quick`: a check that the suite works more than figures.**"
 	}
-	fmt.Fprintf(&b, "%s, %s, %s/%s, %d cores, %s, Go %s; took %v.\n\n| what | figure | against | its figure | ratio | must reach | |\n|---|---|---|---|---|---|---|\n", length,
+	fmt.Fprintf(&b, "%s %s, %s/%s, %d cores, %s, Go %s; took %v.\n\n| what | figure | against | its figure | ratio | must reach | |\n|---|---|---|---|---|---|---|\n", length,
 		time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), strings.TrimPrefix(runtime.Version(), "go"), took.Round(time.Second))
 	for _, r := range rows {
 		verdict := "short"

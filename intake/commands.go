@@ -164,7 +164,7 @@ func (s *Service) Receive(ctx context.Context, a identity.Actor, up Upload, body
 	over := Override{Layout: up.Layout, HeaderRow: up.HeaderRow, NoHeader: up.NoHeader, Mapping: up.Mapping}
 	layout, err := s.layout(ctx, s.file(ctx, b), over, r)
 	if err == nil {
-		b.Layout = layout
+		b.read(layout)
 		err = checkMarks(b.FileName, &b.Layout)
 	}
 	if err == nil {
@@ -285,6 +285,13 @@ func (o *Override) set() bool {
 	return l.Encoding != "" || l.Delimiter != "" || l.Sheet != "" || l.Decimal != "" || l.Records != "" || l.Format != "" || l.FillMerged || l.AllowShort || o.HeaderRow > 0 || o.NoHeader
 }
 
+// read says how the batch is to be read. A corrected CSV file began as a download in
+// which formulas are guarded; the guard is taken off again.
+func (b *Batch) read(l tabular.Layout) {
+	l.Guarded = b.Corrects != "" && l.Format == tabular.CSV
+	b.Layout = l
+}
+
 // layout finds out how the file is to be read, within what over says.
 func (s *Service) layout(ctx context.Context, f tabular.File, over Override, r *catalog.Resource) (tabular.Layout, error) {
 	names := expected(r)
@@ -354,9 +361,11 @@ func (s *Service) Confirm(ctx context.Context, a identity.Actor, id string, over
 			return errs.New(errs.Conflict, errs.T("批次已不在待确认状态", "the batch no longer waits to be confirmed"))
 		}
 		if over.set() {
-			if b.Layout, err = s.layout(ctx, s.file(ctx, b), over, r); err != nil {
+			layout, err := s.layout(ctx, s.file(ctx, b), over, r)
+			if err != nil {
 				return err
 			}
+			b.read(layout)
 		}
 		if err := checkMarks(b.FileName, &b.Layout); err != nil {
 			return err

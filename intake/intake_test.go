@@ -136,6 +136,34 @@ func TestBatchFromFileToReceipt(t *testing.T) {
 	})
 }
 
+// TestFormulasComeBack: a problem file is safe to open in a spreadsheet, and what it
+// guards comes back as it was.
+func TestFormulasComeBack(t *testing.T) {
+	each(t, func(t *testing.T, w *intaketest.World) {
+		r := shops(w)
+		b := w.Must(intaketest.Upload(r, "shops.csv"), "编号,名称,开业日期,面积\r\n0001,=1+1,2027-01-01,5\r\n0002,'=2,2027-01-01,5\r\n")
+		file := string(w.ProblemFile(b.ID, tabular.CSV, true))
+		if !strings.Contains(file, `,"'=1+1",`) || !strings.Contains(file, `,"''=2",`) {
+			t.Fatalf("formulas stand bare in the problem file: %s", file)
+		}
+		up := intaketest.Upload(r, "mended.csv")
+		up.Corrects = b.ID
+		if fix := w.Must(up, strings.ReplaceAll(file, "2027-01-01", "2024-01-01")); fix.Accepted != 2 {
+			t.Fatalf("correction: %+v", fix.Receipt())
+		}
+		want := []string{"0001|=1+1|2024-01-01|5.00", "0002|'=2|2024-01-01|5.00"}
+		if diff := cmp.Diff(want, w.Rows(r)); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := w.Intake.Rebuild(t.Context(), identity.System("test"), r.Code); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, w.Rows(r)); diff != "" {
+			t.Error("rebuilt:", diff)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	clause.Covers(t, "FZM-2", "FZM-31", "FZM-29.3", "FZM-12")
 	w := intaketest.Open(t, dbtest.SQLite(t), "", "")

@@ -349,7 +349,8 @@ func (s *Service) eachIn(ctx context.Context, c Chunk, visit func(Problem) error
 
 // WriteFile writes a batch's problem rows as a file of the format: the row
 // number, the file's own columns, the reasons in the language. Mended, it can be
-// submitted against the batch.
+// submitted against the batch. As CSV it is guarded against cells that a
+// spreadsheet would run as formulas; intake takes the guard off what comes back.
 func (s *Service) WriteFile(ctx context.Context, w io.Writer, f tabular.Format, batch, lang string, onlyOpen bool) error {
 	l, err := s.Ledger(ctx, batch)
 	if err != nil {
@@ -364,7 +365,12 @@ func (s *Service) WriteFile(ctx context.Context, w io.Writer, f tabular.Format, 
 	if f == tabular.NDJSON || f == tabular.JSON || f == tabular.Parquet {
 		columns = distinct(columns)
 	}
-	out, err := tabular.NewWriter(w, f, columns)
+	var out tabular.Writer
+	if f == tabular.CSV {
+		out, err = tabular.NewCSVWriter(w, columns, tabular.CSVOptions{BOM: true, Guard: true})
+	} else {
+		out, err = tabular.NewWriter(w, f, columns)
+	}
 	if err != nil {
 		return err
 	}

@@ -114,6 +114,16 @@ func (b *Block) Abandon() {
 	delete(b.flaws, len(b.rows))
 }
 
+// unguard takes the apostrophe of CSVOptions.Guard off the cells added since the
+// last EndRow.
+func (b *Block) unguard() {
+	for i := b.rowEnd; i < len(b.cells); i++ {
+		if v := b.data[b.cells[i].from:b.cells[i].to]; len(v) > 1 && v[0] == '\'' && guarded(v[1:]) {
+			b.cells[i].from++
+		}
+	}
+}
+
 // Pending is the number of cells added since the last EndRow.
 func (b *Block) Pending() int { return len(b.cells) - b.rowEnd }
 

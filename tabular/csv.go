@@ -299,6 +299,9 @@ func (t *table) Read(b *Block) error {
 			}
 			b.pad(max(used, width))
 		}
+		if t.layout.Guarded {
+			b.unguard()
+		}
 		b.EndRow(number)
 	}
 	if b.Len() == 0 {

@@ -103,6 +103,8 @@ type Layout struct {
 	// Records is the key of the top object under which the array of records
 	// stands; "" when the array itself is the top (JSON only).
 	Records string `json:"records,omitempty"`
+	// Guarded takes off the apostrophes of [CSVOptions].Guard (CSV only).
+	Guarded bool `json:"guarded,omitempty"`
 	// FillMerged repeats a vertically merged cell's value on each of its data
 	// rows (XLSX only).
 	FillMerged bool `json:"fill_merged,omitempty"`

@@ -561,6 +561,44 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// TestGuardComesOff: what Guard adds, a Guarded layout takes off again, whatever the cell.
+func TestGuardComesOff(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cells := rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom([]string{"=1+1", "'=1", "''@x", "-", "-5", "'", "''", "'甲", "+86 13800000000", "\"=x\",y"}),
+			rapid.StringMatching(`['=+@-]{0,3}[0-9a-z甲]{1,3}`)), 2, 6).Draw(rt, "cells")
+		var columns []Column
+		b := NewBlock()
+		for i, c := range cells {
+			columns = append(columns, Column{Name: fmt.Sprintf("列%d", i), Type: 'C'})
+			b.AddString(c)
+		}
+		b.EndRow(2)
+		var out bytes.Buffer
+		w, err := NewCSVWriter(&out, columns, CSVOptions{BOM: true, Guard: true})
+		if err != nil || w.Write(b) != nil || w.Close() != nil {
+			rt.Fatal(err)
+		}
+		l := Layout{Format: CSV, Encoding: UTF8, Delimiter: ",", HeaderFrom: 1, HeaderTo: 1, DataFrom: 2, Guarded: true}
+		for _, c := range columns {
+			l.Columns = append(l.Columns, c.Name)
+		}
+		r, err := Open(Bytes("a.csv", out.Bytes()), l, Limits{})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer r.Close()
+		in := NewBlock()
+		if err := r.Read(in); err != nil || in.Len() != 1 {
+			rt.Fatal(in.Len(), err)
+		}
+		for i, c := range cells {
+			if got := string(in.Cell(0, i)); got != c {
+				rt.Fatalf("%q came back as %q", c, got)
+			}
+		}
+	})
+}
+
 // Canonical forms are stable: the canonical form of a canonical form is itself.
 func TestCanonicalIsStable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

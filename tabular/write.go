@@ -32,8 +32,10 @@ type CSVOptions struct {
 	BOM       bool
 	Delimiter byte // default ','
 	// Guard puts an apostrophe before cells that a spreadsheet would run as a
-	// formula (=, +, -, @ before text); numbers are left alone. It changes the
-	// text, so it is for files that people open, not for those that systems read.
+	// formula (=, +, -, @ before text), and before those that look as if they had
+	// one already; numbers are left alone. It changes the text, so it is for files
+	// that people open, not for those that systems read; a file that comes back is
+	// read with [Layout].Guarded, which takes exactly these apostrophes off again.
 	Guard bool
 	// NoHeader leaves the header row out.
 	NoHeader bool
@@ -69,7 +71,7 @@ func (c *csvWriter) cell(i int, v []byte) {
 	if i > 0 {
 		c.buf = append(c.buf, c.opt.Delimiter)
 	}
-	guard := c.opt.Guard && len(v) > 0 && formula(v)
+	guard := c.opt.Guard && guarded(v)
 	quote := guard || c.width == 1 && len(v) == 0
 	if !quote && len(v) > 0 {
 		quote = v[0] == ' ' || v[len(v)-1] == ' '
@@ -95,6 +97,14 @@ func (c *csvWriter) cell(i int, v []byte) {
 		c.buf = append(c.buf, b)
 	}
 	c.buf = append(c.buf, '"')
+}
+
+// guarded reports text that Guard puts an apostrophe before.
+func guarded(v []byte) bool {
+	for len(v) > 1 && v[0] == '\'' {
+		v = v[1:]
+	}
+	return len(v) > 0 && formula(v)
 }
 
 // formula reports text that a spreadsheet would evaluate.

@@ -79,9 +79,10 @@ var inputs = []input{
 	{file: "transport/datapusherplus_bus-stops.csv", expect: expect{accepted: 1775}},
 
 	{file: "finance/datapusherplus_newcastle_invoices_2011-10.csv", expect: expect{accepted: 209},
+		spot: []string{"Adult and Culture|Ad Serv-Welfare Rights-|Supplies & Services|2011-10-24|ALBANY OFFICE FURNITURE SOLUTIONS|5277184|Revenue|1MR48|WELFARE RIGHTS WORKERS       M|828.00"}},
+	// The day is in English words, which name the month: proposed as a date, and read as one; as text it stays as it is.
+	{file: "finance/datapusherplus_newcastle_invoices_2011-10.csv", items: fix{"Payment Date": func(it *catalog.Item) { it.Type, it.Length = catalog.Char, 40 }}, expect: expect{accepted: 209},
 		spot: []string{"Adult and Culture|Ad Serv-Welfare Rights-|Supplies & Services|24 October 2011|ALBANY OFFICE FURNITURE SOLUTIONS|5277184|Revenue|1MR48|WELFARE RIGHTS WORKERS       M|828.00"}},
-	// Declared as a date, the day in English words is no date: every row comes back with that reason.
-	{file: "finance/datapusherplus_newcastle_invoices_2011-10.csv", items: fix{"Payment Date": typed(catalog.Date, 0)}, expect: expect{rejected: 209, reasons: map[string]int64{"type": 209}}},
 
 	refused("geo/echarts4_fujian.json", spatial, errs.Unsupported),
 	refused("geo/echarts4_guangdong.json", spatial, errs.Unsupported),
