@@ -192,6 +192,8 @@ func (b *builder) resourceOf(p resourcePlan) (catalog.Resource, error) {
 			item.CodeList = "GB/T 2261.1"
 		case "p.ethnic":
 			item.CodeList = "GB/T 3304"
+		case "p.district", "o.district", "t.district", "l.district", "m.district":
+			item.CodeList = "GB/T 2260"
 		case "past", "recent", "s.date", "p.birth":
 			item.NotFuture = true
 		}

@@ -280,23 +280,25 @@ func (g *generator) place(i int, salt string) place {
 	r := g.rng("place"+salt, i)
 	at := r.IntN(len(g.divisions))
 	d := g.divisions[at]
-	lon, lat := cityCentre(g.city)
-	angle := 2 * math.Pi * float64(at) / float64(len(g.divisions))
-	lon += 0.28*math.Cos(angle) + r.NormFloat64()*0.04
-	lat += 0.22*math.Sin(angle) + r.NormFloat64()*0.035
+	seat, ok := seats[d.Code]
+	if !ok {
+		seat = seats[g.divisions[0].Code]
+	}
+	// Dense around the seat, thinner outwards, as towns are.
+	angle, far := 2*math.Pi*r.Float64(), math.Abs(r.NormFloat64())*0.045
+	lon, lat := seat[0]+far*math.Cos(angle)*1.1, seat[1]+far*math.Sin(angle)
 	return place{district: d.Code, districtName: d.Name, address: d.Name + street(r), phone: phone(r), lon: lon, lat: lat}
 }
 
-// cityCentre gives degrees east and north (CGCS2000) of the prefecture; any code
-// that is not listed lies off the coast of the Taiwan Strait's middle line.
-func cityCentre(code string) (lon, lat float64) {
-	centres := map[string][2]float64{
-		"350100": {119.30, 26.08}, "350500": {118.68, 24.87}, "350800": {117.02, 25.08}, "440600": {113.12, 23.02},
-	}
-	if c, ok := centres[code]; ok {
-		return c[0], c[1]
-	}
-	return 119.0, 24.5
+// seats are about where the counties' seats lie, in degrees east and north: good to
+// some kilometres, enough for places that are made up.
+var seats = map[string][2]float64{
+	"350102": {119.30, 26.08}, "350103": {119.31, 26.05}, "350104": {119.27, 26.05}, "350105": {119.46, 25.99}, "350111": {119.33, 26.08}, "350112": {119.52, 25.96},
+	"350121": {119.13, 26.15}, "350122": {119.54, 26.20}, "350123": {119.55, 26.49}, "350124": {118.86, 26.22}, "350125": {118.93, 25.87}, "350128": {119.79, 25.50}, "350181": {119.38, 25.72},
+	"350502": {118.59, 24.91}, "350503": {118.61, 24.89}, "350504": {118.67, 24.94}, "350505": {118.92, 25.12}, "350521": {118.80, 25.03}, "350524": {118.19, 25.06},
+	"350525": {118.29, 25.32}, "350526": {118.24, 25.49}, "350527": {118.32, 24.43}, "350581": {118.65, 24.73}, "350582": {118.55, 24.78}, "350583": {118.39, 24.96},
+	"350802": {117.04, 25.10}, "350803": {116.73, 24.72}, "350821": {116.36, 25.83}, "350823": {116.42, 25.05}, "350824": {116.10, 25.10}, "350825": {116.75, 25.71}, "350881": {117.42, 25.29},
+	"440604": {113.12, 23.01}, "440605": {113.14, 23.03}, "440606": {113.29, 22.81}, "440607": {112.90, 23.16}, "440608": {112.89, 22.90},
 }
 
 // writeCSV writes rows from (inclusive) to (exclusive) of the resource with its

@@ -485,7 +485,7 @@ func (s *Service) describe(ctx context.Context, r *catalog.Resource, table wareh
 		}
 		v := stats.Row(0)
 		it.Profile.Present, it.Profile.Distinct = v[1].N, v[2].N
-		if col.Type != warehouse.Text { // the smallest text says nothing
+		if col.Type != warehouse.Text && col.Type != warehouse.Bool { // the smallest text says nothing
 			it.Profile.Min, it.Profile.Max = strings.Clone(stats.Columns[3].Format(v[3])), strings.Clone(stats.Columns[4].Format(v[4]))
 		}
 		if numeric && !v[5].IsNull() {

@@ -35,6 +35,9 @@ func (s *Service) counts(ctx context.Context, r *catalog.Resource, it *Item, tab
 }
 
 func label(r *catalog.Resource, it *Item, value string) string {
+	if it.Type == catalog.Logical {
+		return map[string]string{"1": "是", "0": "否"}[value]
+	}
 	source := r.ItemByName(it.Name)
 	if source == nil {
 		return ""

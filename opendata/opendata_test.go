@@ -389,6 +389,9 @@ func TestAuthorisedIsListedWithoutData(t *testing.T) {
 	must(t, w.Service.Build(ctx, r.ID))
 	ds, err := w.Open.BySlug(ctx, e.Slug)
 	must(t, err)
+	if ds.Licence.Clauses[0] != "FZO-8" || strings.Contains(ds.Licence.Terms.ZH, "免费") || !strings.Contains(ds.Licence.Terms.ZH, "协议") {
+		t.Errorf("what is open on application carries the licence of general data: %+v", ds.Licence)
+	}
 	if ds.Kind != opendata.Listing || ds.Files != nil || ds.Preview != nil || len(ds.Items) != 8 || ds.Conditions != in.OpeningNote || ds.Items[0].Profile.Present != 0 {
 		t.Errorf("listing %+v", ds)
 	}

@@ -148,13 +148,33 @@ func exports(list ui.List) []ui.Link {
 	return []ui.Link{{Label: "CSV", Href: pages("/datasets/list.csv", order)}, {Label: "JSON", Href: pages("/api/v1/open/datasets", machine)}}
 }
 
+// facetOrders are the facets whose values have an order of their own; the others
+// stand by how many datasets they have.
+var facetOrders = map[string][]string{
+	"cycle":   cycleOrder(),
+	"quality": {opendata.OnTime, opendata.Late, opendata.Complete},
+}
+
+func cycleOrder() []string {
+	var out []string
+	for _, c := range catalog.Cycles {
+		out = append(out, string(c))
+	}
+	return out
+}
+
 // datasetFacets words the counted values of each facet.
-func datasetFacets(ctx context.Context, found *opendata.Found) []ui.Facet {
+func (p *Portal) datasetFacets(ctx context.Context, found *opendata.Found) []ui.Facet {
 	var out []ui.Facet
 	for _, name := range opendata.Facets {
 		f := ui.Facet{Name: name, Label: ui.T(ctx, "dataset.facet_"+name)}
-		for _, c := range found.Facets[name] {
-			f.Values = append(f.Values, ui.FacetValue{Value: c.Value, Label: facetLabel(ctx, name, c), Count: c.N})
+		counts := found.Facets[name]
+		if order := facetOrders[name]; order != nil {
+			counts = slices.Clone(counts)
+			slices.SortFunc(counts, func(a, b search.Count) int { return slices.Index(order, a.Value) - slices.Index(order, b.Value) })
+		}
+		for _, c := range counts {
+			f.Values = append(f.Values, ui.FacetValue{Value: c.Value, Label: headed(p.facetLabel(ctx, name, c)), Count: c.N})
 		}
 		if len(f.Values) > 0 {
 			out = append(out, f)
@@ -163,7 +183,7 @@ func datasetFacets(ctx context.Context, found *opendata.Found) []ui.Facet {
 	return out
 }
 
-func facetLabel(ctx context.Context, name string, c search.Count) string {
+func (p *Portal) facetLabel(ctx context.Context, name string, c search.Count) string {
 	switch name {
 	case "theme":
 		for _, t := range catalog.Themes() {
@@ -174,7 +194,8 @@ func facetLabel(ctx context.Context, name string, c search.Count) string {
 	case "format":
 		return formatName(c.Value)
 	case "opening":
-		return ui.StateWords(ctx, "opening", c.Value)
+		term := p.Profile.OpeningTerm(c.Value) // in the city's own words
+		return ui.Pick(ctx, term.ZH, term.EN)
 	case "quality":
 		return ui.T(ctx, "dataset.quality_"+c.Value)
 	case "cycle":
@@ -194,14 +215,14 @@ func cycleWords(ctx context.Context, c catalog.Cycle) string {
 }
 
 // chosen lists what the list is narrowed by, each with the address without it.
-func chosen(ctx context.Context, list ui.List) []ui.Link {
+func (p *Portal) chosen(ctx context.Context, list ui.List) []ui.Link {
 	var out []ui.Link
 	if list.Q != "" {
 		out = append(out, ui.Link{Label: "“" + list.Q + "”", Href: list.With("q", "")})
 	}
 	for _, name := range opendata.Facets {
 		for _, v := range list.All(name) {
-			out = append(out, ui.Link{Label: facetLabel(ctx, name, search.Count{Value: v}), Href: list.Toggle(name, v)})
+			out = append(out, ui.Link{Label: p.facetLabel(ctx, name, search.Count{Value: v}), Href: list.Toggle(name, v)})
 		}
 	}
 	return out

@@ -199,7 +199,7 @@ func datasetsPage(p *Portal, list ui.List, found *opendata.Found) templ.Componen
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					for _, c := range chosen(ctx, list) {
+					for _, c := range p.chosen(ctx, list) {
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "<a class=\"gs-badge\" href=\"")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
@@ -363,7 +363,7 @@ func datasetsPage(p *Portal, list ui.List, found *opendata.Found) templ.Componen
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Split(ui.Facets(list, datasetFacets(ctx, found)), true).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Split(ui.Facets(list, p.datasetFacets(ctx, found)), true).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -35,8 +36,26 @@ func (p *Portal) routesOpenAPI(mux *http.ServeMux) {
 			web.Fail(w, r, errs.New(errs.Internal, errs.T("接口说明读不出来。", "The API's description cannot be read.")).Because(err))
 			return
 		}
-		ui.Render(w, r, openAPIPage(groups))
+		ui.Render(w, r, openAPIPage(base(r), groups, p.exampleSlug(r.Context())))
 	})
+}
+
+// exampleSlug is a dataset that samples can be tried with: the most used, else the
+// newest; "" where nothing is open yet.
+func (p *Portal) exampleSlug(ctx context.Context) string {
+	if p.Open == nil {
+		return ""
+	}
+	sum, err := p.Open.Summary(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, d := range slices.Concat(sum.Popular, sum.Newest) {
+		if d.Live() {
+			return d.Slug
+		}
+	}
+	return ""
 }
 
 // opGroup is the operations under one tag.
@@ -56,8 +75,9 @@ type apiOp struct {
 }
 
 type apiParam struct {
-	Name, In, Type, Description string
-	Required                    bool
+	Name, In, Type, Description, Default string
+	Choices                              []string
+	Required                             bool
 }
 
 type apiAnswer struct{ Status, Description string }
@@ -114,7 +134,14 @@ func readOpenAPI(raw []byte) ([]opGroup, error) {
 				o.Open = slices.ContainsFunc(*op.Security, func(s map[string]any) bool { return len(s) == 0 })
 			}
 			for _, q := range op.Parameters {
-				o.Params = append(o.Params, apiParam{Name: q.Name, In: q.In, Type: schemaWords(q.Schema), Description: q.Description, Required: q.Required})
+				param := apiParam{Name: q.Name, In: q.In, Type: schemaWords(q.Schema), Description: q.Description, Required: q.Required}
+				for _, choice := range q.Schema.Enum {
+					param.Choices = append(param.Choices, fmt.Sprint(choice))
+				}
+				if q.Schema.Default != nil {
+					param.Default = fmt.Sprint(q.Schema.Default)
+				}
+				o.Params = append(o.Params, param)
 			}
 			if op.RequestBody != nil {
 				for kind, content := range op.RequestBody.Content {
@@ -151,8 +178,14 @@ func readOpenAPI(raw []byte) ([]opGroup, error) {
 		})
 		groups = append(groups, *g)
 	}
-	// What anybody may call comes first.
+	// Open data comes first, then what else anybody may call.
 	slices.SortFunc(groups, func(a, b opGroup) int {
+		if first := (a.tag == "open") != (b.tag == "open"); first {
+			if a.tag == "open" {
+				return -1
+			}
+			return 1
+		}
 		if a.ops[0].Open != b.ops[0].Open {
 			if a.ops[0].Open {
 				return -1
@@ -282,20 +315,38 @@ func opID(o apiOp) string {
 	return "op-" + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.ToLower(o.Method)+o.Path)
 }
 
+// field is a parameter as a field of the form that tries the operation. Its name
+// says where it goes.
+func (q apiParam) field(ctx context.Context, o apiOp, slug string) ui.Field {
+	f := ui.Field{Name: q.In + ":" + q.Name, ID: opID(o) + "-" + q.Name, Label: q.Name, Required: q.Required, Third: true, Mono: true, Placeholder: q.Default}
+	if q.Name == "slug" {
+		f.Value = slug
+	}
+	for _, c := range q.Choices {
+		f.Options = append(f.Options, ui.Option{Value: c, Label: c})
+	}
+	return f
+}
+
 // tryable says whether the page can send the operation: a body other than JSON is
 // better sent by a program.
 func (o apiOp) tryable() bool { return len(o.BodyKinds) == 0 || o.Example != "" }
 
 // curl is the operation as a command to begin with.
-func (o apiOp) curl(base string) string {
+func (o apiOp) curl(base, slug string) string {
 	var b bytes.Buffer
 	b.WriteString("curl")
 	if o.Method != http.MethodGet {
 		b.WriteString(" -X " + o.Method)
 	}
-	b.WriteString(" '" + base + o.Path + "'")
+	b.WriteString(" '" + base + strings.ReplaceAll(o.Path, "{slug}", orWords(slug, "{slug}")) + "'")
 	if !o.Open {
 		b.WriteString(" \\\n  -H 'Authorization: Bearer KEY'")
+	}
+	for _, q := range o.Params {
+		if q.In == "header" && q.Required {
+			b.WriteString(" \\\n  -H '" + q.Name + ": …'")
+		}
 	}
 	if o.Example != "" {
 		var flat bytes.Buffer

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-func openAPIPage(groups []opGroup) templ.Component {
+func openAPIPage(base string, groups []opGroup, slug string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -111,7 +111,7 @@ func openAPIPage(groups []opGroup) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					for _, o := range g.ops {
-						templ_7745c5c3_Err = operation(o).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = operation(base, o, slug).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -137,7 +137,7 @@ func openAPIPage(groups []opGroup) templ.Component {
 	})
 }
 
-func operation(o apiOp) templ.Component {
+func operation(base string, o apiOp, slug string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -278,7 +278,7 @@ func operation(o apiOp) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = ui.Code(o.curl("")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Code(o.curl(base, slug)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -377,13 +377,20 @@ func operation(o apiOp) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, q := range o.Params {
-				templ_7745c5c3_Err = ui.Input(ui.Field{Name: q.Name, ID: opID(o) + "-" + q.Name, Label: q.Name, Required: q.Required, Third: true, Mono: true}).Render(ctx, templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
+				if len(q.Choices) > 0 {
+					templ_7745c5c3_Err = ui.Select(q.field(ctx, o, slug)).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				} else {
+					templ_7745c5c3_Err = ui.Input(q.field(ctx, o, slug)).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
 				}
 			}
 			if o.Example != "" {
-				templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: "", ID: opID(o) + "-body", Label: ui.T(ctx, "portal.api_body"), Value: o.Example, Rows: 6, Mono: true}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.TextArea(ui.Field{Name: "body", ID: opID(o) + "-body", Label: ui.T(ctx, "portal.api_body"), Value: o.Example, Rows: 6, Mono: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -395,7 +402,7 @@ func operation(o apiOp) templ.Component {
 			var templ_7745c5c3_Var18 string
 			templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "portal.api_send"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `portal/openapi.templ`, Line: 75, Col: 89}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `portal/openapi.templ`, Line: 79, Col: 89}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 			if templ_7745c5c3_Err != nil {

@@ -79,11 +79,16 @@ func (p *Portal) conduct(w http.ResponseWriter, r *http.Request) {
 type conductLine struct{ text, clauses string }
 
 func (p *Portal) developers(w http.ResponseWriter, r *http.Request) {
-	scheme := "http://"
-	if web.IsTLS(r) {
-		scheme = "https://"
+	slug := p.exampleSlug(r.Context())
+	ui.Render(w, r, developersPage(base(r), orWords(slug, "SLUG"), p.OpenAPI != nil))
+}
+
+// developerActions lead to the API's description, where this node has one.
+func developerActions(ctx context.Context, api bool) []ui.Action {
+	if !api {
+		return nil
 	}
-	ui.Render(w, r, developersPage(scheme+r.Host))
+	return []ui.Action{{Label: ui.T(ctx, "portal.api_try"), Href: "/developers/api", Icon: "api", Primary: true}, {Label: "OpenAPI 3.1", Href: "/api/openapi.json", Icon: "code"}}
 }
 
 func (p *Portal) rules(w http.ResponseWriter, r *http.Request) {

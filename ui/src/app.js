@@ -145,12 +145,16 @@ for (const form of document.querySelectorAll("form[data-try]")) {
     let path = form.dataset.path;
     const query = new URLSearchParams();
     const headers = { Accept: "application/json" };
-    for (const input of form.querySelectorAll("input[name]")) {
+    // A field's name says where its value goes: path, query or header.
+    for (const input of form.querySelectorAll("input[name], select[name]")) {
       const value = input.value.trim();
-      if (path.includes(`{${input.name}}`)) path = path.replace(`{${input.name}}`, encodeURIComponent(value.replaceAll("/", "-")));
+      const at = input.name.indexOf(":");
+      const name = input.name.slice(at + 1);
+      const where = input.name.slice(0, at);
+      if (where === "path") path = path.replace(`{${name}}`, encodeURIComponent(value.replaceAll("/", "-")));
       else if (!value) continue;
-      else if (/^(x-|idempotency|prefer)/i.test(input.name)) headers[input.name] = /^[ -~]*$/.test(value) ? value : encodeURIComponent(value);
-      else for (const one of value.split("\n")) query.append(input.name, one);
+      else if (where === "header") headers[name] = /^[ -~]*$/.test(value) ? value : encodeURIComponent(value);
+      else if (where === "query") query.append(name, value);
     }
     const key = document.getElementById("api-key").value.trim();
     if (key) headers.Authorization = `Bearer ${key}`;
