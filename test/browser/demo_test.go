@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"gongshu/test/browser"
 	"gongshu/test/program"
 	"gongshu/ui"
@@ -99,6 +101,35 @@ func TestEveryPage(t *testing.T) {
 	}
 	if len(seen) < 30 {
 		t.Errorf("only %d pages were found", len(seen))
+	}
+	t.Run("try the API", func(t *testing.T) { tryAPI(t, base) })
+}
+
+// tryAPI does what a visiting developer does: opens the first operation that needs
+// no key with the keyboard, sends it as it stands, and reads the answer.
+func tryAPI(t *testing.T, base string) {
+	b := start(t)
+	if _, err := b.Look(base+"/developers/api?lang=zh", browser.Desk, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Do(chromedp.Focus("#op-open-rows > summary"), chromedp.KeyEvent(" "), chromedp.Focus("#op-open-rows form[data-try] button[type=submit]"), chromedp.KeyEvent("\r"),
+		chromedp.WaitVisible("#op-open-rows [data-try-answer]:not([hidden])")); err != nil {
+		t.Fatal(err)
+	}
+	status, err := browser.Get(b, chromedp.Evaluate[string](`document.querySelector("#op-open-rows [data-try-status]").textContent`))
+	if err != nil || !strings.HasPrefix(status, "200 · ") {
+		t.Errorf("status %q %v", status, err)
+	}
+	answer, err := browser.Get(b, chromedp.Evaluate[string](`document.querySelector("#op-open-rows [data-try-answer]").textContent`))
+	if err != nil || !strings.Contains(answer, `"rows": [`) || !strings.Contains(answer, `"total":`) {
+		t.Errorf("answer %.200q %v", answer, err)
+	}
+	report, err := b.Here("public/try-the-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range report.Faults {
+		t.Error(fault)
 	}
 }
 
