@@ -29,29 +29,32 @@ func (a *API) registerOpendata() {
 		Summary:     "读取数据 / Rows of a dataset",
 		Description: "filter=数据项:方式:值，可多次；方式 eq ne lt le gt ge in prefix contains null notnull，in 的值以 | 分开。\n\nfilter=item:op:value, repeatable; values of in are separated by |.",
 		Parameters: []*huma.Param{
-			{Name: "slug", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}},
-			{Name: "limit", In: "query", Schema: &huma.Schema{Type: "integer", Default: 100}, Description: "1–1000"},
-			{Name: "offset", In: "query", Schema: &huma.Schema{Type: "integer", Default: 0}},
-			{Name: "filter", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}},
-			{Name: "fields", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}, Description: "item names or codes"},
+			{Name: "slug", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}, Description: slugWords},
+			{Name: "limit", In: "query", Schema: &huma.Schema{Type: "integer", Default: 100}, Description: "返回行数，1–1000 / rows to give, 1–1000"},
+			{Name: "offset", In: "query", Schema: &huma.Schema{Type: "integer", Default: 0}, Description: "跳过的行数 / rows to leave out at the beginning"},
+			{Name: "filter", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}, Description: "筛选条件，须同时满足 / conditions that must all hold"},
+			{Name: "fields", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}, Description: "数据项名称或代码，省略为全部 / names or codes of items, all where left out"},
 		},
 		Responses: map[string]*huma.Response{
-			"200": {Description: "total, exact, limit, offset, next, fields, rows", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}},
+			"200": {Description: "返回 total、exact、version、limit、offset、next、fields、rows / total, exact, version, limit, offset, next, fields, rows", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}},
 		}}, http.HandlerFunc(a.openRows))
 }
 
+// slugWords say where a dataset's name in addresses is found.
+const slugWords = "数据集页面地址的最后一段 / last part of the address of the dataset's page"
+
 type openListIn struct {
-	Q        string   `query:"q" maxLength:"200" doc:"words to look for"`
-	Theme    []string `query:"theme,explode" doc:"two-digit theme"`
-	Provider []string `query:"provider,explode" doc:"name of the providing body"`
-	Region   []string `query:"region,explode"`
-	Format   []string `query:"format,explode" doc:"csv, xlsx, json, parquet, api"`
-	Opening  []string `query:"opening,explode" doc:"general or authorised"`
-	Cycle    []string `query:"cycle,explode" doc:"realtime, daily, weekly, monthly, quarterly, half_yearly, yearly, irregular"`
-	Quality  []string `query:"quality,explode" doc:"on_time, late, complete (at least 99 % of the cells)"`
-	Sort     string   `query:"sort" doc:"updated, published, downloads, rows; - before it for ascending"`
-	Limit    int      `query:"limit" default:"20" minimum:"1" maximum:"100"`
-	Offset   int      `query:"offset" minimum:"0" maximum:"1000000"`
+	Q        string   `query:"q" maxLength:"200" doc:"检索词 / words to look for"`
+	Theme    []string `query:"theme,explode" doc:"主题代码，两位数字 / theme, two digits"`
+	Provider []string `query:"provider,explode" doc:"提供部门名称 / name of the providing body"`
+	Region   []string `query:"region,explode" doc:"地区名称 / name of the region"`
+	Format   []string `query:"format,explode" doc:"格式：csv、xlsx、json、parquet、api / csv, xlsx, json, parquet, api"`
+	Opening  []string `query:"opening,explode" doc:"开放类型：general 或 authorised / general or authorised"`
+	Cycle    []string `query:"cycle,explode" doc:"更新频率：realtime 等 / realtime, daily, weekly, monthly, quarterly, half_yearly, yearly, irregular"`
+	Quality  []string `query:"quality,explode" doc:"质量：on_time、late、complete / on_time, late, complete (at least 99 % of the cells)"`
+	Sort     string   `query:"sort" doc:"排序：updated、published、downloads、rows，前加 - 为升序 / updated, published, downloads, rows; - before it for ascending"`
+	Limit    int      `query:"limit" default:"20" minimum:"1" maximum:"100" doc:"返回个数，1–100 / datasets to give, 1–100"`
+	Offset   int      `query:"offset" minimum:"0" maximum:"1000000" doc:"跳过的个数 / datasets to leave out at the beginning"`
 }
 
 type openListOut struct {
@@ -122,7 +125,7 @@ func openCounts(counts []search.Count) []openCount {
 }
 
 type openDatasetIn struct {
-	Slug string `path:"slug" maxLength:"100"`
+	Slug string `path:"slug" maxLength:"100" doc:"数据集页面地址的最后一段 / last part of the address of the dataset's page"`
 }
 
 type openDatasetOut struct {

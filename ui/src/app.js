@@ -166,7 +166,7 @@ for (const form of document.querySelectorAll("form[data-try]")) {
     try {
       const response = await fetch(path + (text ? `?${text}` : ""), { method: form.dataset.method, headers, body: area ? area.value : undefined, credentials: "omit" });
       const raw = await response.text();
-      status.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${raw.length}`;
+      status.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${raw.length.toLocaleString("en")}`;
       try {
         answer.textContent = JSON.stringify(JSON.parse(raw), null, 2).slice(0, 20000);
       } catch {
