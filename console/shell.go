@@ -97,7 +97,14 @@ func unfinished(a identity.Actor, path string) string {
 // the page anew, since a log-in form inside a list would be of no use.
 func (c *Console) sendToLogin(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		web.Fail(w, r, errs.New(errs.Unauthenticated, errs.T("会话已结束，请重新登录。刚才的提交没有生效。", "The session has ended; log in again. What you just sent did not take effect.")))
+		// The way back leads to the form, where a browser with scripts has kept what
+		// was filled in.
+		frame := ui.FrameOf(r.Context())
+		if from, err := url.Parse(r.Referer()); err == nil {
+			frame.Login = "/console/login?" + url.Values{"back": {back((&url.URL{Path: from.Path, RawQuery: from.RawQuery}).String())}}.Encode()
+		}
+		r = r.WithContext(ui.WithFrame(r.Context(), frame))
+		web.Fail(w, r, errs.New(errs.Unauthenticated, errs.T("会话已结束，刚才的提交没有生效。请重新登录，登录后回到原来的页面继续。", "The session has ended, and what you just sent did not take effect. Log in again: you come back to the page where you were.")))
 		return
 	}
 	to := "/console/login?" + url.Values{"back": {r.URL.RequestURI()}}.Encode()

@@ -130,6 +130,16 @@ func htmlClass(ctx context.Context) string {
 	return ""
 }
 
+// userAttr tells scripts whose forms they keep: what one person filled in is not
+// offered to the next at the same screen.
+func userAttr(ctx context.Context) templ.Attributes {
+	u := frame(ctx).User
+	if u == nil {
+		return nil
+	}
+	return templ.Attributes{"data-user": u.Name + " · " + u.Body}
+}
+
 func bodyClass(ctx context.Context, m Meta) string {
 	class := "gs gs-" + string(frame(ctx).Face)
 	if m.Bare {

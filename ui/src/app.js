@@ -37,6 +37,8 @@ function enhance(root) {
   for (const summary of root.querySelectorAll("[data-focus]")) summary.focus({ preventScroll: false });
   for (const form of root.querySelectorAll("form[data-progress]")) upload(form);
   for (const zone of root.querySelectorAll("[data-drop]")) drop(zone);
+  forget();
+  for (const form of root.querySelectorAll("form.gs-form")) keep(form);
   const charts = root.querySelectorAll("[data-chart]");
   if (charts.length) import("./charts.js").then((m) => m.draw(charts, reduced));
 }
@@ -73,6 +75,72 @@ document.addEventListener("submit", (e) => {
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// What is filled into a form stays in this tab until the server has taken it: a
+// session that ends or a wrong click loses nothing. It is offered to the same
+// person only, never holds a password or a file, and goes at log-out.
+const keptPrefix = "gongshu:form:";
+const keepable = (e) => e.name && !e.disabled && !["hidden", "password", "file", "submit", "button"].includes(e.type) && e.tagName !== "BUTTON";
+const keptFields = (form) => [...form.elements].filter(keepable);
+const state = (form) => JSON.stringify(keptFields(form).map((e) => (e.type === "checkbox" || e.type === "radio" ? [e.name, e.value, e.checked] : e.multiple ? [e.name, [...e.selectedOptions].map((o) => o.value)] : [e.name, e.value])));
+
+function keep(form) {
+  const box = form.querySelector("[data-kept]");
+  if (!box || form.dataset.keeps || form.querySelector("input[type=password]")) return;
+  form.dataset.keeps = "1";
+  const key = `${keptPrefix}${document.documentElement.dataset.user || ""}:${new URL(form.action).pathname}:${location.search}`;
+  const asServed = state(form);
+  const old = JSON.parse(sessionStorage.getItem(key) || "null");
+  const refused = form.querySelector(".gs-error-summary");
+  if (old && (refused || old.fields === asServed)) sessionStorage.removeItem(key);
+  else if (old) {
+    box.querySelector("[data-at]").textContent = new Date(old.at).toLocaleString(document.documentElement.lang);
+    box.hidden = false;
+    box.querySelector("[data-restore]").addEventListener("click", () => {
+      const values = JSON.parse(old.fields);
+      for (const e of keptFields(form)) {
+        const choice = e.type === "checkbox" || e.type === "radio";
+        const i = values.findIndex((v) => v[0] === e.name && (!choice || v[1] === e.value));
+        if (i < 0) continue;
+        if (choice) e.checked = values[i][2];
+        else if (e.multiple) for (const o of e.options) o.selected = values[i][1].includes(o.value);
+        else e.value = values[i][1];
+        values.splice(i, 1);
+      }
+      for (const d of form.querySelectorAll("details")) d.open = true;
+      box.hidden = true;
+      (keptFields(form)[0] || form).focus();
+    });
+    box.querySelector("[data-forget]").addEventListener("click", () => {
+      sessionStorage.removeItem(key);
+      box.hidden = true;
+    });
+  }
+  let timer;
+  const store = (sent) => {
+    clearTimeout(timer);
+    const fields = state(form);
+    if (fields !== asServed || sent) sessionStorage.setItem(key, JSON.stringify({ at: Date.now(), fields, sent }));
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(store, 400, false);
+  });
+  form.addEventListener("submit", () => store(true));
+}
+
+// A page that is neither a refusal nor the log-in says that what was sent arrived.
+function forget() {
+  if (document.querySelector(".gs-error-page, .gs-error-summary, input[name=secret]")) return;
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith(keptPrefix) && JSON.parse(sessionStorage.getItem(key)).sent) sessionStorage.removeItem(key);
+  }
+}
+for (const form of document.querySelectorAll('form[action="/console/logout"]')) {
+  form.addEventListener("submit", () => {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith(keptPrefix)) sessionStorage.removeItem(key);
+  });
+}
 
 // upload sends a form with files and shows how far it is; the answer's page
 // takes the place of this one.
