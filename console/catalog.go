@@ -144,7 +144,14 @@ func (c *Console) facetsOf(ctx context.Context, view catalog.View, counts map[st
 					label = known
 				}
 			}
-			f.Values = append(f.Values, ui.FacetValue{Value: n.Value, Label: label, Count: n.N})
+			f.Values = append(f.Values, ui.FacetValue{Value: n.Value, Label: ui.Capital(label), Count: n.N})
+		}
+		// Grades by height and cycles by length; the others by how many there are.
+		if order := catalog.List(name); name == "grade" || name == "cycle" {
+			rank := func(v ui.FacetValue) int {
+				return slices.IndexFunc(order, func(n catalog.Named) bool { return n.Key == v.Value })
+			}
+			slices.SortStableFunc(f.Values, func(x, y ui.FacetValue) int { return rank(x) - rank(y) })
 		}
 		if len(f.Values) > 1 || len(f.Values) == 1 && slices.ContainsFunc(counts[name], func(n search.Count) bool { return n.On }) {
 			out = append(out, f)

@@ -11,7 +11,6 @@ import (
 	"gongshu/catalog"
 	"gongshu/gateway"
 	"gongshu/identity"
-	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
@@ -24,6 +23,7 @@ import (
 // routesOverview registers the overview screen (驾驶舱).
 func (c *Console) routesOverview(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/overview", c.overview)
+	mux.HandleFunc("GET /console/overdue", c.overduePage)
 }
 
 // overviewView is what the overview shows: the whole city to the authority and
@@ -48,11 +48,6 @@ type overviewView struct {
 	months                   []monthLine
 	batches                  int
 	mayBatches               bool // the batches behind the counts are open to the actor
-}
-
-type overdueLine struct {
-	name, code, body string
-	due              time.Time
 }
 
 // monthLine is a month of the year that ends now.
@@ -133,7 +128,8 @@ func (v *overviewView) month(t string) *monthLine {
 	return nil
 }
 
-func (c *Console) overviewCatalog(ctx context.Context, v *overviewView, body string) ([]catalog.Row, error) {
+// resourcesOf lists the resources of a body ("" all) that are in force.
+func (c *Console) resourcesOf(ctx context.Context, body string) ([]catalog.Row, error) {
 	var rows []catalog.Row
 	for {
 		some, total, err := c.Catalog.List(ctx, catalog.ListFilter{Body: body, After: len(rows), Limit: 1000})
@@ -142,8 +138,15 @@ func (c *Console) overviewCatalog(ctx context.Context, v *overviewView, body str
 		}
 		rows = append(rows, some...)
 		if len(some) == 0 || len(rows) >= total {
-			break
+			return rows, nil
 		}
+	}
+}
+
+func (c *Console) overviewCatalog(ctx context.Context, v *overviewView, body string) ([]catalog.Row, error) {
+	rows, err := c.resourcesOf(ctx, body)
+	if err != nil {
+		return nil, err
 	}
 	states, err := c.Catalog.CountByState(ctx, body)
 	if err != nil {
@@ -178,7 +181,7 @@ func (c *Console) overviewCatalog(ctx context.Context, v *overviewView, body str
 		if label == "" {
 			label = ui.T(ctx, "overview.no_theme")
 		}
-		v.themes = append(v.themes, ui.Point{Label: label, Value: float64(n), Href: "/console/catalog?" + url.Values{"theme": {key}}.Encode()})
+		v.themes = append(v.themes, ui.Point{Label: ui.Capital(label), Value: float64(n), Href: "/console/catalog?" + url.Values{"theme": {key}}.Encode()})
 	}
 	for _, points := range [][]ui.Point{v.bodies, v.themes} {
 		slices.SortFunc(points, func(a, b ui.Point) int {
@@ -202,39 +205,25 @@ func (c *Console) overviewIntake(ctx context.Context, v *overviewView, body stri
 	for _, n := range open {
 		v.problems += n
 	}
-	cycles, byCode := map[string]catalog.Cycle{}, map[string]catalog.Row{}
-	for _, row := range rows {
-		cycles[row.Code], byCode[row.Code] = row.Cycle, row
+	if v.overdue, err = c.overdueOf(ctx, body, rows); err != nil {
+		return err
 	}
-	overdue, err := c.Intake.Overdue(ctx, body, cycles)
+	first, err := time.ParseInLocation("2006-01", v.months[0].month, workday.Zone)
 	if err != nil {
 		return err
 	}
-	for _, o := range overdue {
-		row := byCode[o.Code]
-		v.overdue = append(v.overdue, overdueLine{name: row.Name, code: o.Code, body: row.BodyName, due: o.Due})
+	days, err := c.Intake.DaySums(ctx, body, first)
+	if err != nil {
+		return err
 	}
-	first := v.months[0].month
-	for offset := 0; offset < 20_000; {
-		batches, total, err := c.Intake.List(ctx, intake.Filter{Body: body, State: intake.Done, Offset: offset, Limit: 500})
-		if err != nil {
-			return err
-		}
-		for _, b := range batches {
-			m := v.month(ui.Date(b.Received))
-			if m == nil {
-				continue
-			}
-			v.batches++
-			m.batches++
-			m.accepted += b.Accepted
-			m.rejected += b.Rejected
-			v.accepted += b.Accepted
-			v.rejected += b.Rejected
-		}
-		offset += len(batches)
-		if len(batches) == 0 || offset >= total || ui.Date(batches[len(batches)-1].Received) < first {
-			break
+	for _, d := range days {
+		v.batches += int(d.Batches)
+		v.accepted += d.Accepted
+		v.rejected += d.Rejected
+		if m := v.month(d.Day); m != nil {
+			m.batches += d.Batches
+			m.accepted += d.Accepted
+			m.rejected += d.Rejected
 		}
 	}
 	return nil
@@ -257,20 +246,13 @@ func (c *Console) overviewSharing(ctx context.Context, v *overviewView, a identi
 		return err
 	}
 	v.requestLate = late
-	after := ""
-	for range 40 {
-		grants, err := c.Sharing.Grants(ctx, a, gateway.Filter{State: gateway.Active, After: after, Limit: 500})
+	for _, mode := range []gateway.Mode{gateway.Query, gateway.Verify, gateway.Obtain, gateway.Statistics} {
+		n, err := c.Sharing.CountGrants(ctx, a, gateway.Filter{State: gateway.Active, Mode: mode})
 		if err != nil {
 			return err
 		}
-		for _, g := range grants {
-			v.grants++
-			v.modes[g.Mode]++
-		}
-		if len(grants) < 500 {
-			break
-		}
-		after = grants[len(grants)-1].ID
+		v.modes[mode] = n
+		v.grants += n
 	}
 	return nil
 }
@@ -281,33 +263,20 @@ func (c *Console) overviewUsage(ctx context.Context, v *overviewView, body strin
 	if c.Gateway == nil {
 		return nil
 	}
-	providers := []string{body}
-	if body == "" {
-		providers = nil
-		bodies, err := c.Org.Bodies(ctx, org.BodyFilter{})
-		if err != nil {
-			return err
-		}
-		for _, b := range bodies {
-			providers = append(providers, b.ID)
-		}
-	}
 	now := c.Now()
 	month := ui.Date(now.AddDate(0, 0, -29))
-	for _, provider := range providers {
-		days, err := c.Gateway.UsageDays(ctx, gateway.UsageFilter{Body: provider, Side: gateway.AsProvider, From: now.AddDate(0, -11, -now.Day()+1)})
-		if err != nil {
-			return err
+	days, err := c.Gateway.UsageDays(ctx, gateway.UsageFilter{Body: body, Whole: body == "", Side: gateway.AsProvider, From: now.AddDate(0, -11, -now.Day()+1)})
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		if m := v.month(d.Day); m != nil {
+			m.calls += d.Requests
+			m.refused += d.Refused
 		}
-		for _, d := range days {
-			if m := v.month(d.Day); m != nil {
-				m.calls += d.Requests
-				m.refused += d.Refused
-			}
-			if d.Day >= month {
-				v.calls += d.Requests
-				v.refused += d.Refused
-			}
+		if d.Day >= month {
+			v.calls += d.Requests
+			v.refused += d.Refused
 		}
 	}
 	return nil
@@ -320,19 +289,22 @@ func overviewStats(ctx context.Context, v *overviewView) []ui.StatInfo {
 		}
 		return ui.Plain
 	}
-	batches, problems := "", ""
+	batches, problems, calls := "", "", "/console/usage"
+	if v.whole {
+		calls = "#usage" // the log is read body by body; the city's months stand below
+	}
 	if v.mayBatches {
 		batches, problems = "/console/batches", "/console/batches?problems=yes"
 	}
 	return []ui.StatInfo{
 		{Label: ui.T(ctx, "overview.resources"), Value: ui.Num(int64(v.resources)), Href: "/console/catalog", Icon: "folders", Note: ui.T(ctx, "overview.items", "Count", v.items)},
-		{Label: ui.T(ctx, "overview.open"), Value: ui.Num(int64(v.open)), Href: "/console/catalog?opening=general", Icon: "world"},
+		{Label: ui.T(ctx, "overview.open"), Value: ui.Num(int64(v.open)), Href: "/console/catalog?opening=general&opening=authorised", Icon: "world"},
 		{Label: ui.T(ctx, "overview.rows"), Value: ui.Num(v.accepted), Href: batches, Icon: "upload", Note: ui.T(ctx, "overview.batches", "Count", v.batches)},
 		{Label: ui.T(ctx, "overview.problems"), Value: ui.Num(v.problems), Href: problems, Icon: "alert-triangle", Tone: tone(v.problems, ui.Warn)},
-		{Label: ui.T(ctx, "overview.overdue"), Value: ui.Num(int64(len(v.overdue))), Href: "#overdue", Icon: "hourglass", Tone: tone(int64(len(v.overdue)), ui.Bad)},
+		{Label: ui.T(ctx, "overview.overdue"), Value: ui.Num(int64(len(v.overdue))), Href: "/console/overdue", Icon: "hourglass", Tone: tone(int64(len(v.overdue)), ui.Bad)},
 		{Label: ui.T(ctx, "overview.pending"), Value: ui.Num(int64(v.requests[sharing.Pending])), Href: "/console/requests?state=pending", Icon: "send"},
 		{Label: ui.T(ctx, "overview.grants"), Value: ui.Num(int64(v.grants)), Href: "/console/grants?state=active", Icon: "key"},
-		{Label: ui.T(ctx, "overview.calls"), Value: ui.Num(v.calls), Href: "/console/usage", Icon: "activity", Note: ui.T(ctx, "overview.refused", "Count", int(v.refused))},
+		{Label: ui.T(ctx, "overview.calls"), Value: ui.Num(v.calls), Href: calls, Icon: "activity", Note: ui.T(ctx, "overview.refused", "Count", int(v.refused))},
 	}
 }
 

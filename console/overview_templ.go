@@ -92,7 +92,7 @@ func overviewPage(v *overviewView, shares, opens []ui.Point) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "overview.usage"), Icon: "activity"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card(ui.CardInfo{ID: "usage", Title: ui.T(ctx, "overview.usage"), Icon: "activity"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -387,9 +387,9 @@ func overviewPage(v *overviewView, shares, opens []ui.Point) templ.Component {
 								return templ_7745c5c3_Err
 							}
 							var templ_7745c5c3_Var18 string
-							templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(o.body)
+							templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(o.bodyName)
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/overview.templ`, Line: 52, Col: 24}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/overview.templ`, Line: 52, Col: 28}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 							if templ_7745c5c3_Err != nil {
@@ -420,7 +420,7 @@ func overviewPage(v *overviewView, shares, opens []ui.Point) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card(ui.CardInfo{ID: "overdue", Title: ui.T(ctx, "overview.overdue"), Icon: "hourglass", Clause: "FZM-13", Flush: len(v.overdue) > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card(ui.CardInfo{ID: "overdue", Title: ui.T(ctx, "overview.overdue"), Icon: "hourglass", Clause: "FZM-13", Flush: len(v.overdue) > 0, Lead: overviewMore(ctx, len(v.overdue)), Actions: []ui.Action{{Label: ui.T(ctx, "overview.overdue_all"), Href: "/console/overdue"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var14), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

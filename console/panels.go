@@ -29,20 +29,15 @@ func (c *Console) tends(ctx context.Context, a identity.Actor) (body string, ok 
 
 // inForce lists the resources in force of a body ("" all) by id.
 func (c *Console) inForce(ctx context.Context, body string) (map[string]catalog.Row, error) {
-	out := map[string]catalog.Row{}
-	for after := 0; ; {
-		rows, total, err := c.Catalog.List(ctx, catalog.ListFilter{Body: body, After: after, Limit: 1000})
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			out[r.ID] = r
-		}
-		after += len(rows)
-		if len(rows) == 0 || after >= total {
-			return out, nil
-		}
+	rows, err := c.resourcesOf(ctx, body)
+	if err != nil {
+		return nil, err
 	}
+	out := map[string]catalog.Row{}
+	for _, r := range rows {
+		out[r.ID] = r
+	}
+	return out, nil
 }
 
 // problemPanel counts the open problem rows of the actor's resources.
@@ -96,24 +91,19 @@ func (c *Console) overduePanel(ctx context.Context, a identity.Actor) (*Panel, e
 	if err != nil || !ok || c.Intake == nil {
 		return nil, err
 	}
-	rows, err := c.inForce(ctx, body)
+	rows, err := c.resourcesOf(ctx, body)
 	if err != nil {
 		return nil, err
 	}
-	cycles, byCode := map[string]catalog.Cycle{}, map[string]catalog.Row{}
-	for _, r := range rows {
-		cycles[r.Code], byCode[r.Code] = r.Cycle, r
-	}
-	late, err := c.Intake.Overdue(ctx, body, cycles)
+	late, err := c.overdueOf(ctx, body, rows)
 	if err != nil {
 		return nil, err
 	}
 	p := &Panel{Title: ui.T(ctx, "workbench.overdue"), Label: ui.T(ctx, "workbench.overdue"), Icon: "hourglass", Tone: ui.Bad, Total: len(late),
-		Empty: ui.T(ctx, "workbench.overdue_none"), More: ui.Link{Label: ui.T(ctx, "ui.more"), Href: "/console/overview#overdue"}}
+		Empty: ui.T(ctx, "workbench.overdue_none"), More: ui.Link{Label: ui.T(ctx, "ui.more"), Href: "/console/overdue"}}
 	for _, o := range late[:min(len(late), 8)] {
-		r := byCode[o.Code]
-		p.Rows = append(p.Rows, PanelRow{Title: r.Name, Sub: ui.T(ctx, "ui.due_on", "Date", ui.Date(o.Due)),
-			Href: "/console/catalog/" + strings.ReplaceAll(o.Code, "/", "-"), Badge: ui.BadgeInfo{Tone: ui.Bad, Text: ui.T(ctx, "state.late")}})
+		p.Rows = append(p.Rows, PanelRow{Title: o.name, Sub: ui.T(ctx, "ui.due_on", "Date", ui.Date(o.due)),
+			Href: "/console/catalog/" + catalog.PathCode(o.code), Badge: ui.BadgeInfo{Tone: ui.Bad, Text: ui.T(ctx, "state.late")}})
 	}
 	return p, nil
 }

@@ -302,7 +302,7 @@ func applyPage(v applyView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "sharing.form"), Icon: "clipboard-list", Lead: ui.T(ctx, "sharing.form_lead"), Clause: strings.Join(v.outlook.Fields.Clauses, " ")}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "sharing.form"), Icon: "clipboard-list", Lead: formLead(ctx, v), Clause: strings.Join(v.outlook.Fields.Clauses, " ")}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -23,6 +23,15 @@ func requestsActions(ctx context.Context, may bool) []ui.Action {
 	return []ui.Action{{Label: ui.T(ctx, "sharing.to_catalog"), Href: "/console/catalog", Icon: "plus", Primary: true}}
 }
 
+// formLead says where the form's fields come from: articles stand beside them, or
+// the city has settled them itself.
+func formLead(ctx context.Context, v applyView) string {
+	if v.outlook.Fields.Clause() == "" {
+		return ui.T(ctx, "sharing.form_lead_practice")
+	}
+	return ui.T(ctx, "sharing.form_lead")
+}
+
 func submitWords(ctx context.Context, v applyView) string {
 	switch {
 	case v.number != "":

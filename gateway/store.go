@@ -435,10 +435,11 @@ func (f *UsageFilter) where(args []any) (string, []any) {
 		query += " AND (" + numbered(cond, len(args)) + ")"
 		args = append(args, vals...)
 	}
-	switch f.Side {
-	case AsProvider:
+	switch {
+	case f.Whole:
+	case f.Side == AsProvider:
 		and(`provider = ?`, f.Body)
-	case AsConsumer:
+	case f.Side == AsConsumer:
 		and(`consumer = ?`, f.Body)
 	default:
 		and(`provider = ? OR consumer = ?`, f.Body, f.Body)

@@ -52,6 +52,7 @@ const (
 // UsageFilter picks lines. Empty fields do not restrict; Body is required.
 type UsageFilter struct {
 	Body     string
+	Whole    bool // every body's use, for those who oversee the city; Body is then empty
 	Side     Side // "" is both
 	Grant    string
 	Resource string
@@ -275,7 +276,7 @@ func (s *Service) UsageList(ctx context.Context, f UsageFilter, before int64, li
 }
 
 func (f UsageFilter) check() error {
-	if f.Body == "" {
+	if f.Body == "" && !f.Whole {
 		return errs.New(errs.Invalid, errs.T("须指明单位", "name the body")).In("body")
 	}
 	if f.Side != "" && f.Side != AsProvider && f.Side != AsConsumer {

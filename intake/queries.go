@@ -8,10 +8,12 @@ import (
 
 	"gongshu/catalog"
 	"gongshu/identity"
+	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/operation"
 	"gongshu/quality"
 	"gongshu/tabular"
+	"gongshu/workday"
 )
 
 // Filter picks batches; zero fields do not restrict.
@@ -206,6 +208,18 @@ func (s *Service) Channels(ctx context.Context, resource, body string) ([]Channe
 // GetChannel reads a channel. Errors: errs.NotFound.
 func (s *Service) GetChannel(ctx context.Context, id string) (Channel, error) {
 	return getChannel(ctx, s.deps.DB.Read(), id)
+}
+
+// DaySum is what arrived on a day of the city.
+type DaySum struct {
+	Day                         string // 2026-11-21
+	Batches, Accepted, Rejected int64  // batches loaded, and their rows
+}
+
+// DaySums adds up the loaded batches of a body ("" all) by day since a moment.
+func (s *Service) DaySums(ctx context.Context, body string, since time.Time) ([]DaySum, error) {
+	_, offset := since.In(workday.Zone).Zone()
+	return daySums(ctx, s.deps.DB.Read(), body, db.Ms(since), int64(offset)*1000)
 }
 
 // Overdue is a resource whose data has not come in time (FZM-13).

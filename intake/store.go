@@ -264,6 +264,28 @@ func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, er
 	return out, total, rows.Err()
 }
 
+// daySums groups by days of a zone that is offset milliseconds ahead of UTC, which
+// has no summer time.
+func daySums(ctx context.Context, q db.Querier, body string, since, offset int64) ([]DaySum, error) {
+	rows, err := q.Query(ctx, `SELECT (received + $3) / 86400000 AS day, COUNT(*), SUM(accepted), SUM(rejected) FROM intake_batch
+		WHERE state = 'done' AND received >= $1 AND ($2 = '' OR body = $2) GROUP BY day ORDER BY day`, since, body, offset)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []DaySum
+	for rows.Next() {
+		var d DaySum
+		var day int64
+		if err := rows.Scan(&day, &d.Batches, &d.Accepted, &d.Rejected); err != nil {
+			return nil, err
+		}
+		d.Day = time.Unix(day*86400, 0).UTC().Format(time.DateOnly)
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
 func arrivals(ctx context.Context, q db.Querier, body string) (map[string]time.Time, error) {
 	rows, err := q.Query(ctx, `SELECT code, MAX(received) FROM intake_batch WHERE state = 'done' AND corrects = '' AND ($1 = '' OR body = $1) GROUP BY code`, body)
 	if err != nil {

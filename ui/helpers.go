@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/a-h/templ"
 
@@ -621,4 +623,14 @@ func shownValues(l List, f Facet) int {
 		return len(f.Values)
 	}
 	return shown
+}
+
+// Capital begins a label with a capital where its script has them: a word of a
+// sentence that stands alone.
+func Capital(label string) string {
+	first, size := utf8.DecodeRuneInString(label)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + label[size:]
 }

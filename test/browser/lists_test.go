@@ -2,19 +2,14 @@ package browser_test
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"html"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-
-	"gongshu/test/program"
 )
 
 // list is a page that shows a list of the console.
@@ -36,6 +31,7 @@ var lists = []list{
 	{login: "authority.authority", path: "/console/grants"},
 	{login: "authority.authority", path: "/console/agreements"},
 	{login: "authority.authority", path: "/console/cases"},
+	{login: "authority.authority", path: "/console/overdue"},
 	{login: "authority.authority", path: "/console/opening"},
 	{login: "authority.authority", path: "/console/bodies"},
 	{login: "authority.authority", path: "/console/people"},
@@ -64,27 +60,12 @@ var (
 // TestEveryListHasItsControls walks every list of the console: it filters, sorts,
 // pages and goes out as CSV and XLSX, and each of these does what it says (UI.md).
 func TestEveryListHasItsControls(t *testing.T) {
-	base, data := os.Getenv("DEMO"), os.Getenv("DEMO_DATA")
-	if base == "" {
-		if testing.Short() {
-			t.Skip("builds the demo city")
-		}
-		data = t.TempDir()
-		base = program.Start(t, data, "demo", "--people", "2000").Base
-	}
-	raw, err := os.ReadFile(filepath.Join(data, "demo.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var demo demoFile
-	if err := json.Unmarshal(raw, &demo); err != nil {
-		t.Fatal(err)
-	}
+	base, password := city(t)
 	clients := map[string]*http.Client{}
 	for _, l := range lists {
 		t.Run(l.path, func(t *testing.T) {
 			if clients[l.login] == nil {
-				clients[l.login] = visitor(t, base, l.login, demo.Accounts[0].Password)
+				clients[l.login] = visitor(t, base, l.login, password)
 			}
 			checkList(t, clients[l.login], base, l)
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -59,6 +60,20 @@ func FileName(path string) string {
 	return name
 }
 
+// Press clicks what leads to another page and waits for it.
+func (b *Browser) Press(selector string) error {
+	ctx, cancel := context.WithTimeout(b.ctx, 40*time.Second)
+	defer cancel()
+	_, err := chromedp.RunResponse(ctx, chromedp.Click(selector))
+	return err
+}
+
+// Scripts allows or forbids the page's scripts from the next page on.
+func (b *Browser) Scripts(allowed bool) error {
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !allowed})
+	return err
+}
+
 // LogIn fills in the log-in form; an error names what the page says instead.
 func (b *Browser) LogIn(base, login, password string) error {
 	if err := b.Width(Desk); err != nil {
@@ -68,9 +83,7 @@ func (b *Browser) LogIn(base, login, password string) error {
 		chromedp.SendKeys("#f-login", login), chromedp.SendKeys("#f-secret", password)); err != nil {
 		return fmt.Errorf("log-in form: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, 40*time.Second)
-	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click("form.gs-form button[type=submit]")); err != nil {
+	if err := b.Press("form.gs-form button[type=submit]"); err != nil {
 		return fmt.Errorf("log in as %s: %w", login, err)
 	}
 	path, err := Get(b, chromedp.Location())
