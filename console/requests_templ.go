@@ -264,7 +264,7 @@ func applyPage(v applyView) templ.Component {
 									return templ_7745c5c3_Err
 								}
 								if v.number == "" {
-									templ_7745c5c3_Err = ui.SubmitAs(ui.T(ctx, "ui.save_draft"), "do", "draft", ui.Plain).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.SubmitUnfinished(ui.T(ctx, "ui.save_draft"), "do", "draft", ui.Plain).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
