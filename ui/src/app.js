@@ -129,11 +129,15 @@ function keep(form) {
   form.addEventListener("submit", () => store(true));
 }
 
-// A page that is neither a refusal nor the log-in says that what was sent arrived.
+// A page that is neither a refusal nor the log-in says that what was sent arrived;
+// a refusal says that it did not.
 function forget() {
-  if (document.querySelector(".gs-error-page, .gs-error-summary, input[name=secret]")) return;
+  const refused = document.querySelector(".gs-error-page, .gs-error-summary, input[name=secret]");
   for (const key of Object.keys(sessionStorage)) {
-    if (key.startsWith(keptPrefix) && JSON.parse(sessionStorage.getItem(key)).sent) sessionStorage.removeItem(key);
+    if (!key.startsWith(keptPrefix)) continue;
+    const kept = JSON.parse(sessionStorage.getItem(key));
+    if (kept.sent && refused) sessionStorage.setItem(key, JSON.stringify({ ...kept, sent: false }));
+    else if (kept.sent) sessionStorage.removeItem(key);
   }
 }
 for (const form of document.querySelectorAll('form[action="/console/logout"]')) {
