@@ -174,14 +174,58 @@ func (d *Door) record(ctx context.Context, v *visit, action Action, outcome stri
 }
 
 // RefusedVisitors returns and resets the number of refused or failed attempts of
-// anonymous visitors by action since the last call. A clock job writes the sums
-// as one entry, so that a flood cannot fill the log.
+// anonymous visitors by action since the last call.
 func (d *Door) RefusedVisitors() map[Action]int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	counts := d.refused
 	d.refused = map[Action]int64{}
 	return counts
+}
+
+// VisitorsEvery is the period whose refusals of visitors make one entry.
+const VisitorsEvery = 10 * time.Minute
+
+// LogVisitors writes how many attempts of anonymous visitors this node refused
+// since the last time, by action, as one entry: counted, not logged one by one, so
+// that a flood cannot fill the log. Without any it writes nothing. What could not be
+// written is kept and counted on.
+func (d *Door) LogVisitors(ctx context.Context) error {
+	counts := d.RefusedVisitors()
+	if len(counts) == 0 {
+		return nil
+	}
+	e := audit.Entry{At: d.now(), ActorKind: string(identity.Anonymous), Action: "operation.visitors.refused", TargetKind: "visitors", Outcome: audit.Refused}
+	for _, action := range slices.Sorted(maps.Keys(counts)) {
+		e.Notes = append(e.Notes, audit.Note{Key: string(action), Value: counts[action]})
+	}
+	if _, err := d.log.Append(ctx, e); err != nil {
+		d.mu.Lock()
+		for action, n := range counts {
+			d.refused[action] += n
+		}
+		d.mu.Unlock()
+		return fmt.Errorf("audit refused visitors: %w", err)
+	}
+	return nil
+}
+
+// Run writes the refusals of visitors once a period until ctx ends, and then what
+// is left. Each node counts, and writes, its own.
+func (d *Door) Run(ctx context.Context) error {
+	tick := time.NewTicker(VisitorsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+			defer cancel()
+			return d.LogVisitors(last)
+		case <-tick.C:
+			// Kept where the log is down, and tried again with the next period's.
+			_ = d.LogVisitors(ctx)
+		}
+	}
 }
 
 // entry is what the log keeps of a passage. Names of members of the public stay

@@ -36,7 +36,9 @@ func open(t *testing.T, d *db.DB) (*operation.Door, *audit.Log) {
 	return door, log
 }
 
-func entries(t *testing.T, log *audit.Log) []string {
+func entries(t *testing.T, log *audit.Log) []string { return entriesOf(t, log, act) }
+
+func entriesOf(t *testing.T, log *audit.Log, action operation.Action) []string {
 	t.Helper()
 	size, err := log.Size(t.Context())
 	if err != nil {
@@ -48,7 +50,7 @@ func entries(t *testing.T, log *audit.Log) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Entry.Action == string(act) {
+		if r.Entry.Action == string(action) {
 			out = append(out, string(r.Content))
 		}
 	}
@@ -114,6 +116,51 @@ func TestDo(t *testing.T) {
 		}
 		if counts := door.RefusedVisitors(); len(counts) != 0 {
 			t.Errorf("counts were not reset: %v", counts)
+		}
+	})
+}
+
+// A flood of strangers is one entry a period, and nothing of it is lost or counted
+// twice, also when the node ends before the period does.
+func TestRefusedVisitorsAreWrittenByCount(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		door, log := open(t, d)
+		for range 1000 {
+			if err := door.Do(t.Context(), identity.Visitor("192.0.2.7", "zh"), act, operation.Target{}, func(context.Context, *db.Tx) error { return nil }); !errs.Is(err, errs.Unauthenticated) {
+				t.Fatal(err)
+			}
+		}
+		door.CountVisitor("identity.own.log_in")
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if err := door.Run(ended); err != nil {
+			t.Fatal(err)
+		}
+		if err := door.LogVisitors(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := entriesOf(t, log, "operation.visitors.refused")
+		if len(got) != 1 {
+			t.Fatalf("a flood made %d entries: %s", len(got), got)
+		}
+		for _, want := range []string{"operation.visitors.refused", string(act), "1000", "identity.own.log_in"} {
+			if !strings.Contains(got[0], want) {
+				t.Errorf("the entry lacks %q: %s", want, got[0])
+			}
+		}
+		if strings.Contains(got[0], "192.0.2.7") {
+			t.Errorf("the entry names an address: %s", got[0])
+		}
+		// While the log is closed the counts are kept.
+		door.CountVisitor(act)
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := door.LogVisitors(t.Context()); err == nil {
+			t.Error("a closed log took the entry")
+		}
+		if counts := door.RefusedVisitors(); counts[act] != 1 {
+			t.Errorf("kept %v", counts)
 		}
 	})
 }

@@ -163,6 +163,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	if a.door, err = operation.New(operation.Deps{DB: a.control, Log: a.log, Now: now}); err != nil {
 		return nil, err
 	}
+	a.runs = append(a.runs, a.door.Run)
 	if a.identity, err = identity.New(identity.Deps{DB: a.control, Key: master.Derive("identity", 32), Seal: master, Now: now}); err != nil {
 		return nil, err
 	}
