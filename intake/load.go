@@ -176,6 +176,9 @@ func (s *Service) fail(ctx context.Context, b *Batch, cause error) (*Batch, erro
 		if err := setState(ctx, tx, b.ID, Loading, Failed, &why, b.Finished); err != nil {
 			return err
 		}
+		if err := endTurn(ctx, tx, b.ID); err != nil {
+			return err
+		}
 		return s.tellFailed(ctx, tx, b, why)
 	})
 	if err != nil {
@@ -541,6 +544,9 @@ func (s *Service) finish(ctx context.Context, b *Batch, m warehouse.Marker, corr
 			operation.Note(ctx, n.key, n.n)
 		}
 		operation.Note(ctx, "digest", b.Digest)
+		if err := endTurn(ctx, tx, b.ID); err != nil {
+			return err
+		}
 		return s.tellProblems(ctx, tx, b)
 	})
 	if err != nil {
@@ -558,7 +564,8 @@ func (s *Service) finish(ctx context.Context, b *Batch, m warehouse.Marker, corr
 	}
 	// A convenience for whoever shows the receipt; after a crash before it,
 	// AuditIndex finds the entry.
-	if err := s.deps.DB.InTx(ctx, func(tx *db.Tx) error { return setAuditSeq(ctx, tx, b.ID, seq) }); err != nil {
+	keep := context.WithoutCancel(ctx) // the lease has ended with the receipt
+	if err := s.deps.DB.InTx(keep, func(tx *db.Tx) error { return setAuditSeq(keep, tx, b.ID, seq) }); err != nil {
 		slog.WarnContext(ctx, "intake: the receipt's audit index was not kept", "batch", b.ID, "error", err)
 	}
 	b.AuditSeq = seq
