@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -489,6 +490,76 @@ func TestUsageOnTwoNodes(t *testing.T) {
 		days, err := h.gw.UsageDays(t.Context(), gateway.UsageFilter{Body: "police", From: h.now().AddDate(0, 0, -2), To: h.now().Add(time.Hour)})
 		if err != nil || len(days) != 3 || days[2].Requests != 50 || days[2].Rows != 50 || days[0].Requests != 0 {
 			t.Errorf("%+v %v", days, err)
+		}
+	})
+}
+
+// TestUsagePages: lines of two grants that were carried over in many steps come in
+// order and each once, forwards and backwards, by pages of any size.
+func TestUsagePages(t *testing.T) {
+	clause.Covers(t, "LY-24", "QZ-3.1.8")
+	both(t, 10, func(t *testing.T, h *house) {
+		h.grant(h.spec(gateway.Query))
+		h.grant(h.spec(gateway.Verify))
+		for i := range 24 {
+			path, body := "query", `{"where":{"公民身份号码":"`+resident(i%10).id+`"}}`
+			if i%3 == 1 {
+				path, body = "verify", fmt.Sprintf(`{"key":{"公民身份号码":"%s"},"claims":{"年收入":%d}}`, resident(i%10).id, 30000+i)
+			}
+			if a := h.ask("POST", peoplePath+path, body); a.status != 200 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			if i%5 == 4 {
+				if _, err := h.gw.Project(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		whole, err := h.gw.UsageFeed(t.Context(), "police", gateway.AsProvider, -1, 1000)
+		if err != nil || len(whole.Entries) != 24 || whole.More {
+			t.Fatalf("%d lines of 24, more %v, %v", len(whole.Entries), whole.More, err)
+		}
+		for i, u := range whole.Entries {
+			if (u.Mode == gateway.Verify) != (i%3 == 1) || u.User != "林小敏" || u.Rows != 1 || i > 0 && u.Seq <= whole.Entries[i-1].Seq {
+				t.Errorf("line %d: %+v", i, u)
+			}
+		}
+		for _, size := range []int{1, 3, 7, 24} {
+			var forth, back []int64
+			for after, more := int64(-1), true; more; {
+				f, err := h.gw.UsageFeed(t.Context(), "welfare", gateway.AsConsumer, after, size)
+				if err != nil || len(f.Entries) > size {
+					t.Fatalf("%d lines, %v", len(f.Entries), err)
+				}
+				for _, u := range f.Entries {
+					forth = append(forth, u.Seq)
+				}
+				after, more = f.Next, f.More
+			}
+			for before := int64(0); ; {
+				list, err := h.gw.UsageList(t.Context(), gateway.UsageFilter{Body: "police"}, before, size)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(list) == 0 {
+					break
+				}
+				for _, u := range list {
+					back = append(back, u.Seq)
+				}
+				before = back[len(back)-1]
+			}
+			slices.Reverse(back)
+			if len(forth) != 24 || !slices.Equal(forth, back) {
+				t.Errorf("pages of %d: %v forwards, %v backwards", size, forth, back)
+			}
+		}
+		verified, err := h.gw.UsageList(t.Context(), gateway.UsageFilter{Body: "police", Mode: gateway.Verify, To: h.now().Add(time.Hour)}, 0, 100)
+		if err != nil || len(verified) != 8 {
+			t.Errorf("%d lines of verify, %v", len(verified), err)
+		}
+		if none, err := h.gw.UsageList(t.Context(), gateway.UsageFilter{Body: "police", To: h.now()}, 0, 100); err != nil || len(none) != 0 {
+			t.Errorf("%d lines before there were any, %v", len(none), err)
 		}
 	})
 }
