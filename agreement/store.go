@@ -49,7 +49,7 @@ func addSignature(ctx context.Context, tx *db.Tx, id string, s Signature) error 
 const columns = `a.id, a.number, a.version, a.kind, a.case_id, a.case_no, a.resource, a.state, a.template, a.template_sum, a.terms, a.body, a.digest,
 	a.created_at, a.effective_at, a.ended_at, a.reason`
 
-func scan(row interface{ Scan(...any) error }) (Agreement, error) {
+func scan(row db.Row) (Agreement, error) {
 	var a Agreement
 	var terms string
 	var created, effective, ended int64
@@ -62,37 +62,21 @@ func scan(row interface{ Scan(...any) error }) (Agreement, error) {
 }
 
 func fill(ctx context.Context, q db.Querier, a *Agreement) error {
-	rows, err := q.Query(ctx, `SELECT relation, body, body_name, signs FROM agreement_party WHERE agreement=$1 ORDER BY relation`, a.ID)
+	var err error
+	a.Parties, err = db.List(ctx, q, func(row db.Row) (p Party, err error) {
+		err = row.Scan(&p.Relation, &p.Body, &p.BodyName, &p.Signs)
+		return p, err
+	}, `SELECT relation, body, body_name, signs FROM agreement_party WHERE agreement=$1 ORDER BY relation`, a.ID)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var p Party
-		if err := rows.Scan(&p.Relation, &p.Body, &p.BodyName, &p.Signs); err != nil {
-			return err
-		}
-		a.Parties = append(a.Parties, p)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	rows.Close()
-	sigs, err := q.Query(ctx, `SELECT relation, signer, signer_name, post, at, note FROM agreement_signature WHERE agreement=$1 ORDER BY at`, a.ID)
-	if err != nil {
-		return err
-	}
-	defer sigs.Close()
-	for sigs.Next() {
-		var s Signature
+	a.Signatures, err = db.List(ctx, q, func(row db.Row) (s Signature, err error) {
 		var at int64
-		if err := sigs.Scan(&s.Relation, &s.Signer, &s.SignerName, &s.Post, &at, &s.Note); err != nil {
-			return err
-		}
+		err = row.Scan(&s.Relation, &s.Signer, &s.SignerName, &s.Post, &at, &s.Note)
 		s.At = db.Time(at)
-		a.Signatures = append(a.Signatures, s)
-	}
-	return sigs.Err()
+		return s, err
+	}, `SELECT relation, signer, signer_name, post, at, note FROM agreement_signature WHERE agreement=$1 ORDER BY at`, a.ID)
+	return err
 }
 
 func one(ctx context.Context, q db.Querier, query string, args ...any) (Agreement, error) {
@@ -115,23 +99,10 @@ func current(ctx context.Context, q db.Querier, caseID string) (Agreement, error
 }
 
 func many(ctx context.Context, q db.Querier, query string, args ...any) ([]Agreement, error) {
-	rows, err := q.Query(ctx, query, args...)
+	out, err := db.List(ctx, q, scan, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var out []Agreement
-	for rows.Next() {
-		a, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	rows.Close()
 	for i := range out {
 		if err := fill(ctx, q, &out[i]); err != nil {
 			return nil, err

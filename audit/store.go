@@ -278,17 +278,11 @@ func readCheckpoints(ctx context.Context, q db.Querier, before int64, limit int)
 	if before <= 0 {
 		before = 1<<63 - 1
 	}
-	rows, err := q.Query(ctx, `SELECT size, at, note FROM audit_checkpoint WHERE size < $1 ORDER BY size DESC LIMIT $2`, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []Checkpoint
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Checkpoint, error) {
 		var c Checkpoint
 		var at int64
-		if err := rows.Scan(&c.Size, &at, &c.Note); err != nil {
-			return nil, err
+		if err := row.Scan(&c.Size, &at, &c.Note); err != nil {
+			return c, err
 		}
 		// What the note says is checked by its verifiers; here it is only shown.
 		if text, _, ok := strings.Cut(c.Note, "\n\n"); ok {
@@ -297,9 +291,8 @@ func readCheckpoints(ctx context.Context, q db.Querier, before int64, limit int)
 			}
 		}
 		c.At = db.Time(at)
-		list = append(list, c)
-	}
-	return list, rows.Err()
+		return c, nil
+	}, `SELECT size, at, note FROM audit_checkpoint WHERE size < $1 ORDER BY size DESC LIMIT $2`, before, limit)
 }
 
 func writeIndex(ctx context.Context, q db.Querier, index *blockIndex) error {
@@ -331,19 +324,7 @@ func writeIndex(ctx context.Context, q db.Querier, index *blockIndex) error {
 
 // oldBlocks lists at most limit blocks whose fields are of another version.
 func oldBlocks(ctx context.Context, q db.Querier, limit int) (list []int64, err error) {
-	rows, err := q.Query(ctx, `SELECT n FROM audit_block WHERE fields <> $1 ORDER BY n LIMIT $2`, indexFields, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		list = append(list, n)
-	}
-	return list, rows.Err()
+	return db.Values[int64](ctx, q, `SELECT n FROM audit_block WHERE fields <> $1 ORDER BY n LIMIT $2`, indexFields, limit)
 }
 
 func dropIndex(ctx context.Context, q db.Querier, block int64) error {
@@ -411,21 +392,15 @@ func lastBlock(ctx context.Context, q db.Querier, f *Filter, before int64) (n in
 
 // allCheckpoints are the checkpoints as the columns say, notes unread, ascending.
 func allCheckpoints(ctx context.Context, q db.Querier) (list []Checkpoint, err error) {
-	rows, err := q.Query(ctx, `SELECT size, at, note FROM audit_checkpoint ORDER BY size`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Checkpoint, error) {
 		var c Checkpoint
 		var at int64
-		if err := rows.Scan(&c.Size, &at, &c.Note); err != nil {
-			return nil, err
+		if err := row.Scan(&c.Size, &at, &c.Note); err != nil {
+			return c, err
 		}
 		c.At = db.Time(at)
-		list = append(list, c)
-	}
-	return list, rows.Err()
+		return c, nil
+	}, `SELECT size, at, note FROM audit_checkpoint ORDER BY size`)
 }
 
 // firstEntryFrom is the first entry numbered seq or higher.
@@ -495,19 +470,7 @@ func checkpointFrom(ctx context.Context, q db.Querier, size int64) (c Checkpoint
 }
 
 func notesBetween(ctx context.Context, q db.Querier, from, to int64) (notes []string, err error) {
-	rows, err := q.Query(ctx, `SELECT note FROM audit_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size`, from, to)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		notes = append(notes, text)
-	}
-	return notes, rows.Err()
+	return db.Values[string](ctx, q, `SELECT note FROM audit_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size`, from, to)
 }
 
 func setPruneUntil(ctx context.Context, q db.Querier, until int64) error {

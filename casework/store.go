@@ -71,7 +71,7 @@ func updateCase(ctx context.Context, tx *db.Tx, c Case) error {
 const caseColumns = `c.id, c.number, c.kind, c.title, c.state, c.outcome, c.step, c.subject_kind, c.subject, c.resource, c.district,
 	c.maker, c.maker_name, c.received_on, c.opened_at, c.closed_at, c.due_on, c.due_at, c.reason, c.procedure, c.profile, c.parent`
 
-func scanCase(row interface{ Scan(...any) error }) (Case, error) {
+func scanCase(row db.Row) (Case, error) {
 	var c Case
 	var received, proc string
 	var opened, closed, due int64
@@ -100,20 +100,11 @@ func getCase(ctx context.Context, q db.Querier, id string) (Case, error) {
 }
 
 func partiesOf(ctx context.Context, q db.Querier, id string) ([]Party, error) {
-	rows, err := q.Query(ctx, `SELECT relation, body, body_name FROM casework_party WHERE case_id = $1 ORDER BY relation`, id)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Party
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Party, error) {
 		var p Party
-		if err := rows.Scan(&p.Relation, &p.Body, &p.BodyName); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+		err := row.Scan(&p.Relation, &p.Body, &p.BodyName)
+		return p, err
+	}, `SELECT relation, body, body_name FROM casework_party WHERE case_id = $1 ORDER BY relation`, id)
 }
 
 func insertTask(ctx context.Context, tx *db.Tx, t Task) error {
@@ -157,7 +148,7 @@ func moveTasks(ctx context.Context, tx *db.Tx, caseID, clock, dueOn string, dueA
 const taskColumns = `t.id, t.case_id, t.step, t.step_no, t.kind, t.post, t.relation, t.body, t.clock, t.clauses, t.state, t.opened_at,
 	t.due_on, t.due_at, t.decided_at, t.actor, t.actor_name, t.outcome, t.reason, t.late`
 
-func scanTask(row interface{ Scan(...any) error }, more ...any) (Task, error) {
+func scanTask(row db.Row, more ...any) (Task, error) {
 	var t Task
 	var clauses string
 	var opened, due, decided int64
@@ -179,20 +170,7 @@ func getTask(ctx context.Context, q db.Querier, id string) (Task, error) {
 }
 
 func tasksOf(ctx context.Context, q db.Querier, caseID string) ([]Task, error) {
-	rows, err := q.Query(ctx, `SELECT `+taskColumns+` FROM casework_task t WHERE t.case_id = $1 ORDER BY t.opened_at, t.step_no, t.id`, caseID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Task
-	for rows.Next() {
-		t, err := scanTask(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, func(row db.Row) (Task, error) { return scanTask(row) }, `SELECT `+taskColumns+` FROM casework_task t WHERE t.case_id = $1 ORDER BY t.opened_at, t.step_no, t.id`, caseID)
 }
 
 func countOpen(ctx context.Context, tx *db.Tx, caseID, step string) (int, error) {
@@ -251,27 +229,21 @@ func clocksOf(ctx context.Context, q db.Querier, caseID string) ([]Clock, error)
 }
 
 func clockEntries(ctx context.Context, q db.Querier, caseID, name string) ([]ClockEntry, error) {
-	rows, err := q.Query(ctx, `SELECT id, kind, on_date, days, due_on, reason, clauses, calendar, actor, at
-		FROM casework_clock_entry WHERE case_id=$1 AND name=$2 ORDER BY id`, caseID, name)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []ClockEntry
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (ClockEntry, error) {
+		var err error
 		var e ClockEntry
 		var on, clauses string
 		var at int64
-		if err := rows.Scan(&e.ID, &e.Kind, &on, &e.Days, &e.DueOn, &e.Reason, &clauses, &e.Calendar, &e.Actor, &at); err != nil {
-			return nil, err
+		if err := row.Scan(&e.ID, &e.Kind, &on, &e.Days, &e.DueOn, &e.Reason, &clauses, &e.Calendar, &e.Actor, &at); err != nil {
+			return e, err
 		}
 		e.Clauses, e.At = splitClauses(clauses), db.Time(at)
 		if e.On, err = workday.ParseDate(on); err != nil {
-			return nil, err
+			return e, err
 		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
+		return e, nil
+	}, `SELECT id, kind, on_date, days, due_on, reason, clauses, calendar, actor, at
+		FROM casework_clock_entry WHERE case_id=$1 AND name=$2 ORDER BY id`, caseID, name)
 }
 
 func addEvent(ctx context.Context, tx *db.Tx, caseID string, e Event) error {
@@ -290,27 +262,20 @@ func addEvent(ctx context.Context, tx *db.Tx, caseID string, e Event) error {
 }
 
 func eventsOf(ctx context.Context, q db.Querier, caseID string) ([]Event, error) {
-	rows, err := q.Query(ctx, `SELECT id, at, kind, step, actor, actor_name, body, body_name, post, outcome, reason, clauses, facts
-		FROM casework_event WHERE case_id=$1 ORDER BY id`, caseID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Event
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Event, error) {
 		var e Event
 		var at int64
 		var clauses, facts string
-		if err := rows.Scan(&e.ID, &at, &e.Kind, &e.Step, &e.Actor, &e.ActorName, &e.Body, &e.BodyName, &e.Post, &e.Outcome, &e.Reason, &clauses, &facts); err != nil {
-			return nil, err
+		if err := row.Scan(&e.ID, &at, &e.Kind, &e.Step, &e.Actor, &e.ActorName, &e.Body, &e.BodyName, &e.Post, &e.Outcome, &e.Reason, &clauses, &facts); err != nil {
+			return e, err
 		}
 		e.At, e.Clauses = db.Time(at), splitClauses(clauses)
 		if err := json.Unmarshal([]byte(facts), &e.Facts); err != nil {
-			return nil, err
+			return e, err
 		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
+		return e, nil
+	}, `SELECT id, at, kind, step, actor, actor_name, body, body_name, post, outcome, reason, clauses, facts
+		FROM casework_event WHERE case_id=$1 ORDER BY id`, caseID)
 }
 
 // addReminder reports whether the reminder is new: each is raised once a case,
@@ -328,21 +293,8 @@ func addReminder(ctx context.Context, tx *db.Tx, caseID, step, kind, dueOn strin
 // dueCandidates lists the cases with a running deadline at or before the given
 // instant, oldest first, at most limit.
 func dueCandidates(ctx context.Context, q db.Querier, until time.Time, after string, limit int) ([]Case, error) {
-	rows, err := q.Query(ctx, `SELECT `+caseColumns+` FROM casework_case c
+	return db.List(ctx, q, scanCase, `SELECT `+caseColumns+` FROM casework_case c
 		WHERE c.state='open' AND c.due_at > 0 AND c.due_at <= $1 AND c.id > $2 ORDER BY c.id LIMIT $3`, db.Ms(until), after, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Case
-	for rows.Next() {
-		c, err := scanCase(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
 }
 
 func remindersOf(ctx context.Context, q db.Querier, caseID string) (map[string]bool, error) {
@@ -371,7 +323,7 @@ func insertAttachment(ctx context.Context, tx *db.Tx, caseID string, a Attachmen
 
 const attachmentColumns = `id, name, media, size, digest, object, actor, actor_name, body_name, at`
 
-func scanAttachment(row interface{ Scan(...any) error }) (Attachment, error) {
+func scanAttachment(row db.Row) (Attachment, error) {
 	var a Attachment
 	var at int64
 	err := row.Scan(&a.ID, &a.Name, &a.Media, &a.Size, &a.Digest, &a.Object, &a.Actor, &a.ActorName, &a.BodyName, &at)
@@ -388,20 +340,7 @@ func getAttachment(ctx context.Context, q db.Querier, caseID, id string) (Attach
 }
 
 func attachmentsOf(ctx context.Context, q db.Querier, caseID string) ([]Attachment, error) {
-	rows, err := q.Query(ctx, `SELECT `+attachmentColumns+` FROM casework_attachment WHERE case_id=$1 ORDER BY id`, caseID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Attachment
-	for rows.Next() {
-		a, err := scanAttachment(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, a)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanAttachment, `SELECT `+attachmentColumns+` FROM casework_attachment WHERE case_id=$1 ORDER BY id`, caseID)
 }
 
 func putDraft(ctx context.Context, tx *db.Tx, owner, kind, subject, body string, at time.Time) error {
@@ -425,134 +364,115 @@ func deleteDraft(ctx context.Context, tx *db.Tx, owner, kind, subject string) er
 	return err
 }
 
-// where builds the condition of a case list with numbered placeholders.
-type where struct {
-	text []string
-	args []any
-}
-
-func (w *where) add(format string, args ...any) {
-	for _, a := range args {
-		w.args = append(w.args, a)
-		format = strings.Replace(format, "?", fmt.Sprintf("$%d", len(w.args)), 1)
-	}
-	w.text = append(w.text, format)
-}
-
-func (w *where) sql() string {
-	if len(w.text) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.text, " AND ")
-}
-
 // Open deadlines come before cases that have none or are over.
 var caseOrder = map[string]string{"opened": "c.opened_at", "number": "c.number", "title": "c.title",
 	"due": "CASE WHEN c.state = 'open' AND c.due_at > 0 THEN 0 ELSE 1 END, c.due_at"}
 
 func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Case, int, error) {
-	var w where
+	var w db.Where
 	if f.Body != "" {
 		if f.Relation != "" {
-			w.add(`EXISTS (SELECT 1 FROM casework_party p WHERE p.case_id = c.id AND p.body = ? AND p.relation = ?)`, f.Body, f.Relation)
+			w.Add(`EXISTS (SELECT 1 FROM casework_party p WHERE p.case_id = c.id AND p.body = ? AND p.relation = ?)`, f.Body, f.Relation)
 		} else {
-			w.add(`EXISTS (SELECT 1 FROM casework_party p WHERE p.case_id = c.id AND p.body = ?)`, f.Body)
+			w.Add(`EXISTS (SELECT 1 FROM casework_party p WHERE p.case_id = c.id AND p.body = ?)`, f.Body)
 		}
 	}
 	if f.KindPrefix != "" {
-		w.add(`c.kind LIKE ?`, f.KindPrefix+"%")
+		w.Add(`c.kind LIKE ?`, f.KindPrefix+"%")
 	}
 	switch f.State {
 	case "":
 	case "late":
-		w.add(`c.state = 'open' AND c.due_at > 0 AND c.due_at < ?`, db.Ms(now))
+		w.Add(`c.state = 'open' AND c.due_at > 0 AND c.due_at < ?`, db.Ms(now))
 	default:
-		w.add(`c.state = ?`, f.State)
+		w.Add(`c.state = ?`, f.State)
 	}
 	if f.Outcome != "" {
-		w.add(`c.outcome = ?`, f.Outcome)
+		w.Add(`c.outcome = ?`, f.Outcome)
 	}
 	if f.District != "" {
-		w.add(`c.district = ?`, f.District)
+		w.Add(`c.district = ?`, f.District)
 	}
 	if f.Resource != "" {
-		w.add(`c.resource = ?`, f.Resource)
+		w.Add(`c.resource = ?`, f.Resource)
 	}
 	if f.Text != "" {
 		like := db.Containing(f.Text)
-		w.add(`(c.title LIKE ? ESCAPE '\' OR c.number LIKE ? ESCAPE '\' OR c.maker_name LIKE ? ESCAPE '\')`, like, like, like)
+		w.Add(`(c.title LIKE ? ESCAPE '\' OR c.number LIKE ? ESCAPE '\' OR c.maker_name LIKE ? ESCAPE '\')`, like, like, like)
 	}
 	var total int
-	if err := q.QueryRow(ctx, `SELECT count(*) FROM casework_case c`+w.sql(), w.args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT count(*) FROM casework_case c`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
 	order := db.OrderBy(caseOrder, f.Sort, f.Desc, "c.opened_at DESC, c.id DESC")
-	args := append(w.args, f.Limit, f.Offset)
-	rows, err := q.Query(ctx, `SELECT `+caseColumns+` FROM casework_case c`+w.sql()+order+
-		fmt.Sprintf(` LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
+	limit, offset := w.Arg(f.Limit), w.Arg(f.Offset)
+	out, err := db.List(ctx, q, scanCase, `SELECT `+caseColumns+` FROM casework_case c`+w.String()+order+` LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer rows.Close()
-	var out []Case
-	for rows.Next() {
-		c, err := scanCase(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, c)
+	return out, total, withParties(ctx, q, out)
+}
+
+// withParties reads the parties of some cases at once.
+func withParties(ctx context.Context, q db.Querier, list []Case) error {
+	if len(list) == 0 {
+		return nil
 	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, err
+	at := make(map[string]*Case, len(list))
+	marks, ids := make([]string, len(list)), make([]any, len(list))
+	for i := range list {
+		marks[i], ids[i] = "?", list[i].ID
+		at[list[i].ID] = &list[i]
 	}
-	rows.Close()
-	for i := range out {
-		if out[i].Parties, err = partiesOf(ctx, q, out[i].ID); err != nil {
-			return nil, 0, err
-		}
+	var w db.Where
+	w.Add(`case_id IN (`+strings.Join(marks, ",")+`)`, ids...)
+	type line struct {
+		id string
+		Party
 	}
-	return out, total, nil
+	lines, err := db.List(ctx, q, func(row db.Row) (line, error) {
+		var l line
+		err := row.Scan(&l.id, &l.Relation, &l.Body, &l.BodyName)
+		return l, err
+	}, `SELECT case_id, relation, body, body_name FROM casework_party`+w.String()+` ORDER BY relation`, w.Args...)
+	for _, l := range lines {
+		at[l.id].Parties = append(at[l.id].Parties, l.Party)
+	}
+	return err
 }
 
 func todo(ctx context.Context, q db.Querier, body string, posts []string, limit int) ([]Todo, error) {
 	if len(posts) == 0 || body == "" {
 		return nil, nil
 	}
-	var w where
-	w.add(`t.state = 'open' AND t.body = ?`, body)
+	var w db.Where
+	w.Add(`t.state = 'open' AND t.body = ?`, body)
 	marks := make([]string, len(posts))
 	args := make([]any, len(posts))
 	for i, p := range posts {
 		marks[i], args[i] = "?", p
 	}
-	w.add(`t.post IN (`+strings.Join(marks, ",")+`)`, args...)
-	w.args = append(w.args, limit)
-	rows, err := q.Query(ctx, `SELECT `+taskColumns+`, c.number, c.title, c.kind, c.resource, c.procedure FROM casework_task t JOIN casework_case c ON c.id = t.case_id`+
-		w.sql()+fmt.Sprintf(` ORDER BY CASE WHEN t.due_at > 0 THEN 0 ELSE 1 END, t.due_at, t.opened_at LIMIT $%d`, len(w.args)), w.args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Todo
-	for rows.Next() {
+	w.Add(`t.post IN (`+strings.Join(marks, ",")+`)`, args...)
+	at := w.Arg(limit)
+	return db.List(ctx, q, func(r db.Row) (Todo, error) {
 		var row Todo
 		var proc string
-		t, err := scanTask(rows, &row.Number, &row.Title, &row.CaseKind, &row.Resource, &proc)
+		t, err := scanTask(r, &row.Number, &row.Title, &row.CaseKind, &row.Resource, &proc)
 		if err != nil {
-			return nil, err
+			return row, err
 		}
 		var p Procedure
 		if err := json.Unmarshal([]byte(proc), &p); err != nil {
-			return nil, err
+			return row, err
 		}
 		row.Task = t
 		if s, _, ok := p.Step(t.Step); ok {
 			row.StepName = s.Name
 		}
 		row.Rule, _ = p.Clock(t.Clock)
-		out = append(out, row)
-	}
-	return out, rows.Err()
+		return row, nil
+	}, `SELECT `+taskColumns+`, c.number, c.title, c.kind, c.resource, c.procedure FROM casework_task t JOIN casework_case c ON c.id = t.case_id`+
+		w.String()+` ORDER BY CASE WHEN t.due_at > 0 THEN 0 ELSE 1 END, t.due_at, t.opened_at LIMIT `+at, w.Args...)
 }
 
 func countTodo(ctx context.Context, q db.Querier, body string, posts []string, now time.Time) (open, late int, err error) {

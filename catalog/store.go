@@ -57,20 +57,11 @@ func addHead(ctx context.Context, q db.Querier, class, item, head, name string) 
 type Head struct{ Class, Item, Head, Name, Body string }
 
 func heads(ctx context.Context, q db.Querier) ([]Head, error) {
-	rows, err := q.Query(ctx, `SELECT class, item, head, name, body FROM catalog_class_head ORDER BY class, item, head`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Head
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Head, error) {
 		var h Head
-		if err := rows.Scan(&h.Class, &h.Item, &h.Head, &h.Name, &h.Body); err != nil {
-			return nil, err
-		}
-		out = append(out, h)
-	}
-	return out, rows.Err()
+		err := row.Scan(&h.Class, &h.Item, &h.Head, &h.Name, &h.Body)
+		return h, err
+	}, `SELECT class, item, head, name, body FROM catalog_class_head ORDER BY class, item, head`)
 }
 
 func insertResource(ctx context.Context, q db.Querier, r *Resource) error {
@@ -255,20 +246,11 @@ type Change struct {
 }
 
 func changes(ctx context.Context, q db.Querier, after int64, limit int) ([]Change, error) {
-	rows, err := q.Query(ctx, `SELECT seq, resource FROM catalog_change WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Change
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Change, error) {
 		var c Change
-		if err := rows.Scan(&c.Seq, &c.Resource); err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		err := row.Scan(&c.Seq, &c.Resource)
+		return c, err
+	}, `SELECT seq, resource FROM catalog_change WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
 }
 
 func sequence(ctx context.Context, q db.Querier) (int64, error) {
@@ -284,22 +266,15 @@ func addEvent(ctx context.Context, q db.Querier, resource string, e Event) error
 }
 
 func events(ctx context.Context, q db.Querier, resource string) ([]Event, error) {
-	rows, err := q.Query(ctx, `SELECT version, at, action, actor, name, post, note FROM catalog_event WHERE resource = $1 ORDER BY at DESC, id DESC`, resource)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Event
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Event, error) {
 		var e Event
 		var at int64
-		if err := rows.Scan(&e.Version, &at, &e.Action, &e.By, &e.Name, &e.Post, &e.Note); err != nil {
-			return nil, err
+		if err := row.Scan(&e.Version, &at, &e.Action, &e.By, &e.Name, &e.Post, &e.Note); err != nil {
+			return e, err
 		}
 		e.At = db.Time(at)
-		out = append(out, e)
-	}
-	return out, rows.Err()
+		return e, nil
+	}, `SELECT version, at, action, actor, name, post, note FROM catalog_event WHERE resource = $1 ORDER BY at DESC, id DESC`, resource)
 }
 
 // namesLike lists the newest versions' names of all resources but one, for the search for duplicates.
@@ -446,20 +421,7 @@ func RowOf(r *Resource, published int, withdrawn bool) Row {
 
 // eachID lists the ids of all resources in the order of their making.
 func eachID(ctx context.Context, q db.Querier, after string, limit int) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM catalog_resource WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Values[string](ctx, q, `SELECT id FROM catalog_resource WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
 // codesPresent tells which of the codes the catalog has.
@@ -481,22 +443,8 @@ func codesPresent(ctx context.Context, q db.Querier, codes []string) (map[string
 
 // counts of newest versions by state, of a body or of all ("").
 func countByState(ctx context.Context, q db.Querier, body string) (map[State]int, error) {
-	rows, err := q.Query(ctx, `SELECT v.state, count(*) FROM catalog_resource c JOIN catalog_version v ON v.resource = c.id AND v.version = c.version
+	return db.Pairs[State, int](ctx, q, `SELECT v.state, count(*) FROM catalog_resource c JOIN catalog_version v ON v.resource = c.id AND v.version = c.version
 		WHERE $1 = '' OR c.body = $1 GROUP BY v.state`, body)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[State]int{}
-	for rows.Next() {
-		var s State
-		var n int
-		if err := rows.Scan(&s, &n); err != nil {
-			return nil, err
-		}
-		out[s] = n
-	}
-	return out, rows.Err()
 }
 
 type upload struct {

@@ -64,24 +64,18 @@ func decodeGrant(detail string) (*Grant, error) {
 // changedGrants gives the grants changed after a number of the sequence, oldest
 // change first.
 func changedGrants(ctx context.Context, q db.Querier, after int64) ([]change, error) {
-	rows, err := q.Query(ctx, `SELECT seq, detail FROM gateway_grant WHERE seq > $1 ORDER BY seq`, after)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []change
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (change, error) {
+		var err error
 		var c change
 		var detail string
-		if err := rows.Scan(&c.seq, &detail); err != nil {
-			return nil, err
+		if err := row.Scan(&c.seq, &detail); err != nil {
+			return c, err
 		}
 		if c.grant, err = decodeGrant(detail); err != nil {
-			return nil, err
+			return c, err
 		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		return c, nil
+	}, `SELECT seq, detail FROM gateway_grant WHERE seq > $1 ORDER BY seq`, after)
 }
 
 // activeGrants gives the grants on a resource that nobody has revoked.
@@ -341,21 +335,12 @@ func readGroup(ctx context.Context, q db.Querier, client, resource, predicate st
 // nearGroups gives the answered groups other than predicate whose size lies
 // between from and to, the latest first.
 func nearGroups(ctx context.Context, q db.Querier, client, resource, predicate string, from, to int64) ([]ledgerEntry, error) {
-	rows, err := q.Query(ctx, `SELECT predicate, size, at FROM gateway_group
-		WHERE client = $1 AND resource = $2 AND size BETWEEN $3 AND $4 AND predicate <> $5 ORDER BY at DESC, predicate`, client, resource, from, to, predicate)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []ledgerEntry
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (ledgerEntry, error) {
 		var e ledgerEntry
-		if err := rows.Scan(&e.predicate, &e.size, &e.at); err != nil {
-			return nil, err
-		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
+		err := row.Scan(&e.predicate, &e.size, &e.at)
+		return e, err
+	}, `SELECT predicate, size, at FROM gateway_group
+		WHERE client = $1 AND resource = $2 AND size BETWEEN $3 AND $4 AND predicate <> $5 ORDER BY at DESC, predicate`, client, resource, from, to, predicate)
 }
 
 func putRelease(ctx context.Context, tx *db.Tx, r release) error {
@@ -366,22 +351,15 @@ func putRelease(ctx context.Context, tx *db.Tx, r release) error {
 
 // readReleases gives every release, the latest first.
 func readReleases(ctx context.Context, q db.Querier) ([]release, error) {
-	rows, err := q.Query(ctx, `SELECT id, grant_id, client, resource, format, at, by_name FROM gateway_release ORDER BY id DESC`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []release
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (release, error) {
 		var r release
 		var at int64
-		if err := rows.Scan(&r.ID, &r.Grant, &r.Client, &r.Resource, &r.Format, &at, &r.User); err != nil {
-			return nil, err
+		if err := row.Scan(&r.ID, &r.Grant, &r.Client, &r.Resource, &r.Format, &at, &r.User); err != nil {
+			return r, err
 		}
 		r.At = db.Time(at)
-		out = append(out, r)
-	}
-	return out, rows.Err()
+		return r, nil
+	}, `SELECT id, grant_id, client, resource, format, at, by_name FROM gateway_release ORDER BY id DESC`)
 }
 
 func readCursor(ctx context.Context, q db.Querier, name string) (seq int64, err error) {

@@ -13,7 +13,7 @@ import (
 
 const accountColumns = `id, login, name, kind, state, secret, secret_at, must_change, initial_until, created_at, created_by, last_login_at`
 
-func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
+func scanAccount(row db.Row) (Account, error) {
 	var a Account
 	var secretAt, initial, created, last int64
 	err := row.Scan(&a.ID, &a.Login, &a.Name, &a.Kind, &a.State, &a.secret, &secretAt, &a.MustChange, &initial, &created, &a.CreatedBy, &last)
@@ -62,24 +62,7 @@ func insertOldSecret(ctx context.Context, q db.Querier, account, secret string, 
 }
 
 func oldSecrets(ctx context.Context, q db.Querier, account string, n int) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT secret FROM identity_old_secret WHERE account=$1 ORDER BY at DESC LIMIT $2`, account, n)
-	if err != nil {
-		return nil, err
-	}
-	return scanStrings(rows)
-}
-
-func scanStrings(rows *sql.Rows) ([]string, error) {
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return db.Values[string](ctx, q, `SELECT secret FROM identity_old_secret WHERE account=$1 ORDER BY at DESC LIMIT $2`, account, n)
 }
 
 // takeAttempt counts an attempt of subject unless it is refused for now. The
@@ -139,7 +122,7 @@ func purge(ctx context.Context, q db.Querier, now time.Time) error {
 
 const sessionColumns = `s.id, s.account, s.holding, s.factor, s.addr, s.agent, s.created_at, s.seen_at, s.ended_at, s.ended_why`
 
-func scanSession(row interface{ Scan(...any) error }) (Session, error) {
+func scanSession(row db.Row) (Session, error) {
 	var s Session
 	var created, seen, ended int64
 	err := row.Scan(&s.ID, &s.Account, &s.Holding, &s.Factor, &s.Addr, &s.Agent, &created, &seen, &ended, &s.EndedWhy)
@@ -162,20 +145,7 @@ func sessionByToken(ctx context.Context, q db.Querier, token string) (Session, e
 }
 
 func liveSessions(ctx context.Context, q db.Querier, account string) ([]Session, error) {
-	rows, err := q.Query(ctx, `SELECT `+sessionColumns+` FROM identity_session s WHERE s.account=$1 AND s.ended_at=0 ORDER BY s.seen_at DESC`, account)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Session
-	for rows.Next() {
-		s, err := scanSession(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanSession, `SELECT `+sessionColumns+` FROM identity_session s WHERE s.account=$1 AND s.ended_at=0 ORDER BY s.seen_at DESC`, account)
 }
 
 func touchSession(ctx context.Context, q db.Querier, id string, at time.Time) error {

@@ -15,7 +15,7 @@ import (
 
 const clientColumns = `id, name, system, body, body_name, district, level, state, signed, addresses, created_at, created_by`
 
-func scanClient(row interface{ Scan(...any) error }) (APIClient, error) {
+func scanClient(row db.Row) (APIClient, error) {
 	var c APIClient
 	var addresses string
 	var created int64
@@ -74,20 +74,7 @@ func clientByID(ctx context.Context, q db.Querier, id string) (APIClient, error)
 }
 
 func clientsOf(ctx context.Context, q db.Querier, body string) ([]APIClient, error) {
-	rows, err := q.Query(ctx, `SELECT `+clientColumns+` FROM identity_client WHERE $1 = '' OR body = $1 ORDER BY body_name, name, id`, body)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []APIClient
-	for rows.Next() {
-		c, err := scanClient(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanClient, `SELECT `+clientColumns+` FROM identity_client WHERE $1 = '' OR body = $1 ORDER BY body_name, name, id`, body)
 }
 
 func insertKey(ctx context.Context, q db.Querier, k ClientKey, digest string) error {
@@ -105,22 +92,15 @@ func revokeKey(ctx context.Context, q db.Querier, client, id string, at time.Tim
 }
 
 func keysOf(ctx context.Context, q db.Querier, client string) ([]ClientKey, error) {
-	rows, err := q.Query(ctx, `SELECT id, client, created_at, created_by, expires_at, revoked_at, used_at FROM identity_key WHERE client=$1 ORDER BY created_at DESC, id`, client)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []ClientKey
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (ClientKey, error) {
 		var k ClientKey
 		var created, expires, revoked, used int64
-		if err := rows.Scan(&k.ID, &k.Client, &created, &k.CreatedBy, &expires, &revoked, &used); err != nil {
-			return nil, err
+		if err := row.Scan(&k.ID, &k.Client, &created, &k.CreatedBy, &expires, &revoked, &used); err != nil {
+			return k, err
 		}
 		k.CreatedAt, k.ExpiresAt, k.RevokedAt, k.UsedAt = db.Time(created), db.Time(expires), db.Time(revoked), db.Time(used)
-		out = append(out, k)
-	}
-	return out, rows.Err()
+		return k, nil
+	}, `SELECT id, client, created_at, created_by, expires_at, revoked_at, used_at FROM identity_key WHERE client=$1 ORDER BY created_at DESC, id`, client)
 }
 
 func setKeyUsed(ctx context.Context, q db.Querier, id string, at int64) error {

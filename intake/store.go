@@ -17,7 +17,7 @@ const batchColumns = `id, resource, code, name, version, body, body_name, distri
 	file_name, content_type, object, digest, size, layout, mapping, ignored, secrecy, COALESCE(request_key, ''), prepared,
 	total, accepted, rejected, corrected, inserted, updated, deleted, missed, failure, due, audit_seq, received, finished`
 
-func scanBatch(row interface{ Scan(...any) error }) (*Batch, error) {
+func scanBatch(row db.Row) (*Batch, error) {
 	var b Batch
 	var layout, mapping, ignored, secrecy, failure string
 	var received, finished, due int64
@@ -222,20 +222,7 @@ func getProgress(ctx context.Context, q db.Querier, id string) (read, good, bad 
 }
 
 func unfinished(ctx context.Context, q db.Querier, now time.Time, all bool) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM intake_batch WHERE state = 'loading' AND ($2 OR lease_until < $1) ORDER BY received`, db.Ms(now), all)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Values[string](ctx, q, `SELECT id FROM intake_batch WHERE state = 'loading' AND ($2 OR lease_until < $1) ORDER BY received`, db.Ms(now), all)
 }
 
 var batchOrder = map[string]string{"received": "received", "file": "file_name", "resource": "name", "accepted": "accepted", "rejected": "rejected"}
@@ -248,42 +235,23 @@ func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, er
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM intake_batch WHERE `+where, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := q.Query(ctx, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+db.OrderBy(batchOrder, f.Sort, f.Desc, "received DESC, id DESC")+` LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	var out []*Batch
-	for rows.Next() {
-		b, err := scanBatch(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, b)
-	}
-	return out, total, rows.Err()
+	out, err := db.List(ctx, q, scanBatch, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+db.OrderBy(batchOrder, f.Sort, f.Desc, "received DESC, id DESC")+` LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
+	return out, total, err
 }
 
 // daySums groups by days of a zone that is offset milliseconds ahead of UTC, which
 // has no summer time.
 func daySums(ctx context.Context, q db.Querier, body string, since, offset int64) ([]DaySum, error) {
-	rows, err := q.Query(ctx, `SELECT (received + $3) / 86400000 AS day, COUNT(*), SUM(accepted), SUM(rejected) FROM intake_batch
-		WHERE state = 'done' AND received >= $1 AND ($2 = '' OR body = $2) GROUP BY day ORDER BY day`, since, body, offset)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []DaySum
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (DaySum, error) {
 		var d DaySum
 		var day int64
-		if err := rows.Scan(&day, &d.Batches, &d.Accepted, &d.Rejected); err != nil {
-			return nil, err
+		if err := row.Scan(&day, &d.Batches, &d.Accepted, &d.Rejected); err != nil {
+			return d, err
 		}
 		d.Day = time.Unix(day*86400, 0).UTC().Format(time.DateOnly)
-		out = append(out, d)
-	}
-	return out, rows.Err()
+		return d, nil
+	}, `SELECT (received + $3) / 86400000 AS day, COUNT(*), SUM(accepted), SUM(rejected) FROM intake_batch
+		WHERE state = 'done' AND received >= $1 AND ($2 = '' OR body = $2) GROUP BY day ORDER BY day`, since, body, offset)
 }
 
 func arrivals(ctx context.Context, q db.Querier, body string) (map[string]time.Time, error) {
@@ -306,7 +274,7 @@ func arrivals(ctx context.Context, q db.Querier, body string) (map[string]time.T
 
 const channelColumns = `id, resource, code, name, body, body_name, district, modes, reason, state, requested_by, requested_name, requested_at, decided_by, decided_name, decided_at, decision, until`
 
-func scanChannel(row interface{ Scan(...any) error }) (Channel, error) {
+func scanChannel(row db.Row) (Channel, error) {
 	var c Channel
 	var modes string
 	var requested, decided, until int64
@@ -354,18 +322,5 @@ func getChannel(ctx context.Context, q db.Querier, id string) (Channel, error) {
 }
 
 func listChannels(ctx context.Context, q db.Querier, resource, body string) ([]Channel, error) {
-	rows, err := q.Query(ctx, `SELECT `+channelColumns+` FROM intake_channel WHERE ($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) ORDER BY requested_at DESC, id DESC LIMIT 500`, resource, body)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Channel
-	for rows.Next() {
-		c, err := scanChannel(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanChannel, `SELECT `+channelColumns+` FROM intake_channel WHERE ($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) ORDER BY requested_at DESC, id DESC LIMIT 500`, resource, body)
 }

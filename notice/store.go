@@ -30,7 +30,7 @@ func insert(ctx context.Context, tx *db.Tx, m Message, once string) error {
 
 const columns = `id, person, kind, word_values, about_kind, about_id, clauses, body, post, at, read_at`
 
-func scan(row interface{ Scan(...any) error }) (Message, error) {
+func scan(row db.Row) (Message, error) {
 	var m Message
 	var values, clauses string
 	var at, read int64
@@ -56,20 +56,8 @@ func list(ctx context.Context, q db.Querier, person string, f Filter) ([]Message
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM notice_message WHERE `+where, args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := q.Query(ctx, `SELECT `+columns+` FROM notice_message WHERE `+where+` ORDER BY at DESC, id DESC LIMIT $4 OFFSET $5`, append(args, f.Limit, f.Offset)...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	var out []Message
-	for rows.Next() {
-		m, err := scan(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, m)
-	}
-	return out, total, rows.Err()
+	out, err := db.List(ctx, q, scan, `SELECT `+columns+` FROM notice_message WHERE `+where+` ORDER BY at DESC, id DESC LIMIT $4 OFFSET $5`, append(args, f.Limit, f.Offset)...)
+	return out, total, err
 }
 
 func unread(ctx context.Context, q db.Querier, person string) (n int, err error) {

@@ -92,21 +92,7 @@ func addCount(ctx context.Context, tx *db.Tx, k countKey, c count) error {
 }
 
 func countsByDataset(ctx context.Context, q db.Querier) (map[string]int64, error) {
-	rows, err := q.Query(ctx, `SELECT dataset, sum(n) FROM open_download WHERE form <> 'api' GROUP BY dataset`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[string]int64{}
-	for rows.Next() {
-		var id string
-		var n int64
-		if err := rows.Scan(&id, &n); err != nil {
-			return nil, err
-		}
-		out[id] = n
-	}
-	return out, rows.Err()
+	return db.Pairs[string, int64](ctx, q, `SELECT dataset, sum(n) FROM open_download WHERE form <> 'api' GROUP BY dataset`)
 }
 
 // DayCount is one line of a dataset's use.
@@ -118,37 +104,20 @@ type DayCount struct {
 }
 
 func countsOf(ctx context.Context, q db.Querier, dataset, since string) ([]DayCount, error) {
-	rows, err := q.Query(ctx, `SELECT day, form, sum(n), sum(bytes) FROM open_download WHERE dataset = $1 AND day >= $2 GROUP BY day, form ORDER BY day, form`, dataset, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []DayCount
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (DayCount, error) {
 		var c DayCount
-		if err := rows.Scan(&c.Day, &c.Form, &c.N, &c.Bytes); err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		err := row.Scan(&c.Day, &c.Form, &c.N, &c.Bytes)
+		return c, err
+	}, `SELECT day, form, sum(n), sum(bytes) FROM open_download WHERE dataset = $1 AND day >= $2 GROUP BY day, form ORDER BY day, form`, dataset, since)
 }
 
 // unaudited lists counters that run ahead of the log.
 func unaudited(ctx context.Context, q db.Querier, limit int) (out []countLine, err error) {
-	rows, err := q.Query(ctx, `SELECT dataset, version, form, day, n, audited FROM open_download WHERE n > audited ORDER BY dataset, version, form, day LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (countLine, error) {
 		var l countLine
-		if err := rows.Scan(&l.dataset, &l.version, &l.form, &l.day, &l.n, &l.audited); err != nil {
-			return nil, err
-		}
-		out = append(out, l)
-	}
-	return out, rows.Err()
+		err := row.Scan(&l.dataset, &l.version, &l.form, &l.day, &l.n, &l.audited)
+		return l, err
+	}, `SELECT dataset, version, form, day, n, audited FROM open_download WHERE n > audited ORDER BY dataset, version, form, day LIMIT $1`, limit)
 }
 
 func setAudited(ctx context.Context, tx *db.Tx, l countLine) error {
@@ -164,19 +133,5 @@ func lastChange(ctx context.Context, q db.Querier) (int64, error) {
 
 // useSince counts downloads and calls of each dataset from a day on.
 func useSince(ctx context.Context, q db.Querier, day string) (map[string]int64, error) {
-	rows, err := q.Query(ctx, `SELECT dataset, sum(n) FROM open_download WHERE day >= $1 GROUP BY dataset`, day)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[string]int64{}
-	for rows.Next() {
-		var id string
-		var n int64
-		if err := rows.Scan(&id, &n); err != nil {
-			return nil, err
-		}
-		out[id] = n
-	}
-	return out, rows.Err()
+	return db.Pairs[string, int64](ctx, q, `SELECT dataset, sum(n) FROM open_download WHERE day >= $1 GROUP BY dataset`, day)
 }

@@ -15,9 +15,7 @@ import (
 
 const bodyColumns = `b.id, b.name, b.short, COALESCE(b.uscc, ''), b.kind, b.role, b.level, b.district, b.parent, b.state, b.phone, b.created_at, b.created_by, b.closed_at`
 
-type scanner interface{ Scan(...any) error }
-
-func scanBody(row scanner) (Body, error) {
+func scanBody(row db.Row) (Body, error) {
 	var b Body
 	var created, closed int64
 	err := row.Scan(&b.ID, &b.Name, &b.Short, &b.USCC, &b.Kind, &b.Role, &b.Level, &b.District, &b.Parent, &b.State, &b.Phone, &created, &b.CreatedBy, &closed)
@@ -67,57 +65,18 @@ func updateBody(ctx context.Context, q db.Querier, b Body) error {
 	return taken(err, b)
 }
 
-// where gathers conditions with numbered placeholders.
-type where struct {
-	parts []string
-	args  []any
-}
-
-func (w *where) add(condition string, args ...any) {
-	for _, a := range args {
-		w.args = append(w.args, a)
-		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(w.args)), 1)
-	}
-	w.parts = append(w.parts, condition)
-}
-
-func (w *where) String() string {
-	if len(w.parts) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(w.parts, " AND ")
-}
-
-// like makes a pattern that finds text anywhere, its own wildcards taken literally.
-func like(text string) string {
-	return db.Containing(text)
-}
-
 func selectBodies(ctx context.Context, q db.Querier, f BodyFilter) ([]Body, error) {
-	var w where
+	var w db.Where
 	if f.Text != "" {
-		p := like(f.Text)
-		w.add(`(b.name LIKE ? ESCAPE '\' OR b.short LIKE ? ESCAPE '\' OR b.uscc LIKE ? ESCAPE '\')`, p, p, strings.ToUpper(p))
+		p := db.Containing(f.Text)
+		w.Add(`(b.name LIKE ? ESCAPE '\' OR b.short LIKE ? ESCAPE '\' OR b.uscc LIKE ? ESCAPE '\')`, p, p, strings.ToUpper(p))
 	}
 	for column, value := range map[string]string{"level": f.Level, "district": f.District, "role": string(f.Role), "kind": f.Kind, "state": f.State, "parent": f.Parent} {
 		if value != "" {
-			w.add(`b.`+column+` = ?`, value)
+			w.Add(`b.`+column+` = ?`, value)
 		}
 	}
-	rows, err := q.Query(ctx, `SELECT `+bodyColumns+` FROM org_body b`+w.String()+` ORDER BY CASE b.level WHEN 'province' THEN 0 WHEN 'city' THEN 1 ELSE 2 END, b.district, CASE b.role WHEN 'authority' THEN 0 WHEN 'operator' THEN 1 WHEN 'department' THEN 2 ELSE 3 END, b.name`, w.args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Body
-	for rows.Next() {
-		b, err := scanBody(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, b)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanBody, `SELECT `+bodyColumns+` FROM org_body b`+w.String()+` ORDER BY CASE b.level WHEN 'province' THEN 0 WHEN 'city' THEN 1 ELSE 2 END, b.district, CASE b.role WHEN 'authority' THEN 0 WHEN 'operator' THEN 1 WHEN 'department' THEN 2 ELSE 3 END, b.name`, w.Args...)
 }
 
 func insertSpace(ctx context.Context, q db.Querier, s Space) error {
@@ -129,27 +88,20 @@ func insertSpace(ctx context.Context, q db.Querier, s Space) error {
 }
 
 func selectSpaces(ctx context.Context, q db.Querier) ([]Space, error) {
-	rows, err := q.Query(ctx, `SELECT district, name, opened_at, opened_by FROM org_space ORDER BY district`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Space
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Space, error) {
 		var s Space
 		var opened int64
-		if err := rows.Scan(&s.District, &s.Name, &opened, &s.OpenedBy); err != nil {
-			return nil, err
+		if err := row.Scan(&s.District, &s.Name, &opened, &s.OpenedBy); err != nil {
+			return s, err
 		}
 		s.OpenedAt = db.Time(opened)
-		out = append(out, s)
-	}
-	return out, rows.Err()
+		return s, nil
+	}, `SELECT district, name, opened_at, opened_by FROM org_space ORDER BY district`)
 }
 
 const personColumns = `p.id, p.login, p.name, p.body, b.name, b.district, p.title, p.staff_no, p.phone, p.email, p.state, p.created_at, p.created_by`
 
-func scanPerson(row scanner) (Person, error) {
+func scanPerson(row db.Row) (Person, error) {
 	var p Person
 	var created int64
 	err := row.Scan(&p.ID, &p.Login, &p.Name, &p.Body, &p.BodyName, &p.District, &p.Title, &p.StaffNo, &p.Phone, &p.Email, &p.State, &created, &p.CreatedBy)
@@ -184,31 +136,31 @@ func updatePerson(ctx context.Context, q db.Querier, p Person) error {
 var personSorts = map[string]string{"name": "p.name", "body": "b.name", "login": "p.login", "title": "p.title", "created": "p.created_at"}
 
 func selectPeople(ctx context.Context, q db.Querier, f PersonFilter) ([]Person, int, error) {
-	var w where
+	var w db.Where
 	if f.Text != "" {
-		p := like(f.Text)
-		w.add(`(p.name LIKE ? ESCAPE '\' OR p.login LIKE ? ESCAPE '\' OR p.staff_no LIKE ? ESCAPE '\')`, p, strings.ToLower(p), p)
+		p := db.Containing(f.Text)
+		w.Add(`(p.name LIKE ? ESCAPE '\' OR p.login LIKE ? ESCAPE '\' OR p.staff_no LIKE ? ESCAPE '\')`, p, strings.ToLower(p), p)
 	}
 	if f.Body != "" {
-		w.add(`(p.body = ? OR p.id IN (SELECT person FROM org_holding WHERE body = ? AND state IN ('held','proposed')))`, f.Body, f.Body)
+		w.Add(`(p.body = ? OR p.id IN (SELECT person FROM org_holding WHERE body = ? AND state IN ('held','proposed')))`, f.Body, f.Body)
 	}
 	if f.District != "" {
-		w.add(`b.district = ?`, f.District)
+		w.Add(`b.district = ?`, f.District)
 	}
 	if f.Prefix != "" {
-		w.add(`b.district LIKE ?`, f.Prefix+"%")
+		w.Add(`b.district LIKE ?`, f.Prefix+"%")
 	}
 	if f.State != "" {
-		w.add(`p.state = ?`, f.State)
+		w.Add(`p.state = ?`, f.State)
 	}
 	if f.Post != "" {
-		w.add(`p.id IN (SELECT person FROM org_holding WHERE post = ? AND state = 'held')`, string(f.Post))
+		w.Add(`p.id IN (SELECT person FROM org_holding WHERE post = ? AND state = 'held')`, string(f.Post))
 	}
 	if f.Pending {
-		w.add(`p.id IN (SELECT person FROM org_holding WHERE state = 'proposed')`)
+		w.Add(`p.id IN (SELECT person FROM org_holding WHERE state = 'proposed')`)
 	}
 	var total int
-	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM org_person p JOIN org_body b ON b.id = p.body`+w.String(), w.args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM org_person p JOIN org_body b ON b.id = p.body`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
 	order := personSorts[f.Sort]
@@ -222,25 +174,13 @@ func selectPeople(ctx context.Context, q db.Querier, f PersonFilter) ([]Person, 
 	if limit <= 0 {
 		limit = 50
 	}
-	rows, err := q.Query(ctx, fmt.Sprintf(`SELECT `+personColumns+` FROM org_person p JOIN org_body b ON b.id = p.body%s ORDER BY %s, p.name, p.id LIMIT %d OFFSET %d`, w.String(), order, limit, max(0, f.Offset)), w.args...)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	var out []Person
-	for rows.Next() {
-		p, err := scanPerson(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, p)
-	}
-	return out, total, rows.Err()
+	out, err := db.List(ctx, q, scanPerson, fmt.Sprintf(`SELECT `+personColumns+` FROM org_person p JOIN org_body b ON b.id = p.body%s ORDER BY %s, p.name, p.id LIMIT %d OFFSET %d`, w.String(), order, limit, max(0, f.Offset)), w.Args...)
+	return out, total, err
 }
 
 const holdingColumns = `h.id, h.body, b.name, b.district, h.post, h.person, p.name, h.state, h.since, h.until, h.takes_over, h.reason, h.proposed_by, h.proposed_at, h.decided_by, h.decided_at, h.answer`
 
-func scanHolding(row scanner) (Holding, error) {
+func scanHolding(row db.Row) (Holding, error) {
 	var h Holding
 	var since, until, proposed, decided int64
 	err := row.Scan(&h.ID, &h.Body, &h.BodyName, &h.District, &h.Post, &h.Person, &h.PersonName, &h.State, &since, &until, &h.TakesOver, &h.Reason, &h.ProposedBy, &proposed, &h.DecidedBy, &decided, &h.Answer)
@@ -249,20 +189,7 @@ func scanHolding(row scanner) (Holding, error) {
 }
 
 func selectHoldings(ctx context.Context, q db.Querier, condition string, args ...any) ([]Holding, error) {
-	rows, err := q.Query(ctx, `SELECT `+holdingColumns+` FROM org_holding h JOIN org_body b ON b.id = h.body JOIN org_person p ON p.id = h.person WHERE `+condition+` ORDER BY h.since DESC, h.id`, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Holding
-	for rows.Next() {
-		h, err := scanHolding(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, h)
-	}
-	return out, rows.Err()
+	return db.List(ctx, q, scanHolding, `SELECT `+holdingColumns+` FROM org_holding h JOIN org_body b ON b.id = h.body JOIN org_person p ON p.id = h.person WHERE `+condition+` ORDER BY h.since DESC, h.id`, args...)
 }
 
 func holdingByID(ctx context.Context, q db.Querier, id string) (Holding, error) {
@@ -324,42 +251,22 @@ func heldPosts(ctx context.Context, tx *db.Tx, person string) ([]identity.Post, 
 	if _, err := tx.Exec(ctx, `UPDATE org_person SET state = state WHERE id=$1`, person); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, `SELECT post FROM org_holding WHERE person=$1 AND state='held'`, person)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []identity.Post
-	for rows.Next() {
-		var p identity.Post
-		if err := rows.Scan(&p); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return db.Values[identity.Post](ctx, tx, `SELECT post FROM org_holding WHERE person=$1 AND state='held'`, person)
 }
 
 const filingColumns = `f.id, f.body, b.name, b.district, f.version, f.office, f.leader, f.leader_title, f.leader_phone, f.contact, f.contact_title, f.contact_phone, f.procedures, f.rules, f.accountability, f.filed_at, f.filed_by, f.filed_name, f.received_at, f.received_by`
 
 func selectFilings(ctx context.Context, q db.Querier, condition string, args ...any) ([]Filing, error) {
-	rows, err := q.Query(ctx, `SELECT `+filingColumns+` FROM org_filing f JOIN org_body b ON b.id = f.body WHERE `+condition+` ORDER BY f.body, f.version DESC`, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Filing
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Filing, error) {
 		var f Filing
 		var filed, received int64
-		if err := rows.Scan(&f.ID, &f.Body, &f.BodyName, &f.District, &f.Version, &f.Office, &f.Leader.Name, &f.Leader.Title, &f.Leader.Phone, &f.Daily.Name, &f.Daily.Title, &f.Daily.Phone,
+		if err := row.Scan(&f.ID, &f.Body, &f.BodyName, &f.District, &f.Version, &f.Office, &f.Leader.Name, &f.Leader.Title, &f.Leader.Phone, &f.Daily.Name, &f.Daily.Title, &f.Daily.Phone,
 			&f.Procedures, &f.Rules, &f.Accountability, &filed, &f.FiledBy, &f.FiledName, &received, &f.ReceivedBy); err != nil {
-			return nil, err
+			return f, err
 		}
 		f.FiledAt, f.ReceivedAt = db.Time(filed), db.Time(received)
-		out = append(out, f)
-	}
-	return out, rows.Err()
+		return f, nil
+	}, `SELECT `+filingColumns+` FROM org_filing f JOIN org_body b ON b.id = f.body WHERE `+condition+` ORDER BY f.body, f.version DESC`, args...)
 }
 
 func insertFiling(ctx context.Context, q db.Querier, f Filing) error {

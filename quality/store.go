@@ -86,20 +86,11 @@ func updateOpen(ctx context.Context, q db.Querier, batch string, rest RowSet) er
 }
 
 func readChunks(ctx context.Context, q db.Querier, batch string) ([]Chunk, error) {
-	rows, err := q.Query(ctx, `SELECT first_row, last_row, count, object FROM quality_chunk WHERE batch = $1 ORDER BY seq`, batch)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []Chunk
-	for rows.Next() {
+	return db.List(ctx, q, func(row db.Row) (Chunk, error) {
 		var c Chunk
-		if err := rows.Scan(&c.First, &c.Last, &c.Count, &c.Object); err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+		err := row.Scan(&c.First, &c.Last, &c.Count, &c.Object)
+		return c, err
+	}, `SELECT first_row, last_row, count, object FROM quality_chunk WHERE batch = $1 ORDER BY seq`, batch)
 }
 
 func readTallies(ctx context.Context, q db.Querier, batch string) ([]Tally, error) {
@@ -128,19 +119,5 @@ func tallies(rows *sql.Rows, err error) ([]Tally, error) {
 }
 
 func openByBody(ctx context.Context, q db.Querier, body string) (map[string]int64, error) {
-	rows, err := q.Query(ctx, `SELECT resource, CAST(SUM(open) AS BIGINT) FROM quality_ledger WHERE open > 0 AND ($1 = '' OR body = $1) GROUP BY resource`, body)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[string]int64{}
-	for rows.Next() {
-		var id string
-		var n int64
-		if err := rows.Scan(&id, &n); err != nil {
-			return nil, err
-		}
-		out[id] = n
-	}
-	return out, rows.Err()
+	return db.Pairs[string, int64](ctx, q, `SELECT resource, CAST(SUM(open) AS BIGINT) FROM quality_ledger WHERE open > 0 AND ($1 = '' OR body = $1) GROUP BY resource`, body)
 }

@@ -367,20 +367,7 @@ func (s *Store) markErased(ctx context.Context, q db.Querier, resource, batch st
 }
 
 func (s *Store) readGarbage(ctx context.Context, q db.Querier, before int64) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT name FROM warehouse_garbage WHERE since <= $1 ORDER BY name`, before)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var n string
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		out = append(out, n)
-	}
-	return out, rows.Err()
+	return db.Values[string](ctx, q, `SELECT name FROM warehouse_garbage WHERE since <= $1 ORDER BY name`, before)
 }
 
 // dropGarbage drops one noted table if nobody reads it; false when somebody does.

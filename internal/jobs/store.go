@@ -11,7 +11,7 @@ import (
 
 const columns = `id, kind, key, payload, state, due, attempts, error, created, ended`
 
-func scan(row interface{ Scan(...any) error }) (Job, error) {
+func scan(row db.Row) (Job, error) {
 	var j Job
 	var payload string
 	var due, created, ended int64
@@ -50,19 +50,7 @@ func deleteWaiting(ctx context.Context, q db.Querier, kind, key string) (bool, e
 }
 
 func dueJobs(ctx context.Context, q db.Querier, now int64, limit int) (ids []string, err error) {
-	rows, err := q.Query(ctx, `SELECT id FROM jobs_job WHERE state = 'waiting' AND due <= $1 ORDER BY due LIMIT $2`, now, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
+	return db.Values[string](ctx, q, `SELECT id FROM jobs_job WHERE state = 'waiting' AND due <= $1 ORDER BY due LIMIT $2`, now, limit)
 }
 
 func setQueued(ctx context.Context, q db.Querier, id string, now int64) (bool, error) {
@@ -121,74 +109,20 @@ func get(ctx context.Context, q db.Querier, id string) (Job, error) {
 }
 
 func list(ctx context.Context, q db.Querier, state, kind string, limit int) ([]Job, error) {
-	rows, err := q.Query(ctx, `SELECT `+columns+` FROM jobs_job WHERE ($1 = '' OR state = $1) AND ($2 = '' OR kind = $2)
+	return db.List(ctx, q, scan, `SELECT `+columns+` FROM jobs_job WHERE ($1 = '' OR state = $1) AND ($2 = '' OR kind = $2)
 		ORDER BY id DESC LIMIT $3`, state, kind, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var jobs []Job
-	for rows.Next() {
-		j, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		jobs = append(jobs, j)
-	}
-	return jobs, rows.Err()
 }
 
 func counts(ctx context.Context, q db.Querier) (map[string]int, error) {
-	rows, err := q.Query(ctx, `SELECT state, COUNT(*) FROM jobs_job GROUP BY state`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[string]int{}
-	for rows.Next() {
-		var state string
-		var n int
-		if err := rows.Scan(&state, &n); err != nil {
-			return nil, err
-		}
-		out[state] = n
-	}
-	return out, rows.Err()
+	return db.Pairs[string, int](ctx, q, `SELECT state, COUNT(*) FROM jobs_job GROUP BY state`)
 }
 
 func kinds(ctx context.Context, q db.Querier) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT DISTINCT kind FROM jobs_job ORDER BY kind`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var kind string
-		if err := rows.Scan(&kind); err != nil {
-			return nil, err
-		}
-		out = append(out, kind)
-	}
-	return out, rows.Err()
+	return db.Values[string](ctx, q, `SELECT DISTINCT kind FROM jobs_job ORDER BY kind`)
 }
 
 func readRecurring(ctx context.Context, q db.Querier) (map[string]int64, error) {
-	rows, err := q.Query(ctx, `SELECT kind, next FROM jobs_recurring`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[string]int64{}
-	for rows.Next() {
-		var kind string
-		var next int64
-		if err := rows.Scan(&kind, &next); err != nil {
-			return nil, err
-		}
-		out[kind] = next
-	}
-	return out, rows.Err()
+	return db.Pairs[string, int64](ctx, q, `SELECT kind, next FROM jobs_recurring`)
 }
 
 func startRecurring(ctx context.Context, q db.Querier, kind string, next int64) (bool, error) {
