@@ -94,7 +94,15 @@ func TestWorkbookGolden(t *testing.T) {
 func TestWorkbookRoundTrip(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := t.Context()
-		w := catalogtest.Open(t, d, "fuzhou", func(deps *catalog.Deps) {})
+		known := false
+		w := catalogtest.Open(t, d, "fuzhou", func(deps *catalog.Deps) {
+			deps.BodyByName = func(_ context.Context, name string) (catalog.Body, error) {
+				if !known {
+					return catalog.Body{}, errs.New(errs.NotFound, errs.T("没有这个单位", "there is no such body"))
+				}
+				return bodyByName(name)
+			}
+		})
 		steward := catalogtest.Actor(catalogtest.Police, identity.Steward)
 		sent := book(t, w, whole(catalogtest.Residents(), catalogtest.Police))
 		im, err := w.Catalog.PreviewWorkbook(ctx, steward, "catalog.xlsx", sent)
@@ -109,9 +117,7 @@ func TestWorkbookRoundTrip(t *testing.T) {
 			t.Errorf("a workbook with faults was registered: %v", err)
 		}
 
-		w = catalogtest.Open(t, d, "fuzhou", func(deps *catalog.Deps) {
-			deps.BodyByName = func(_ context.Context, name string) (catalog.Body, error) { return bodyByName(name) }
-		})
+		known = true
 		im, err = w.Catalog.PreviewWorkbook(ctx, steward, "catalog.xlsx", sent)
 		if err != nil || len(im.Problems) != 0 || len(im.Resources) != 1 || len(im.Resources[0].Warnings) != 0 {
 			t.Fatalf("%v %+v", err, im)

@@ -117,18 +117,6 @@ func (w *World) Node(t testing.TB) *intake.Service {
 	return s
 }
 
-// Free gives up the hold that the receiving node has on a batch, as when it waits
-// for whichever node's worker comes first.
-func (w *World) Free(t testing.TB, batch string) {
-	t.Helper()
-	if err := w.DB.InTx(t.Context(), func(tx *db.Tx) error {
-		_, err := tx.Exec(t.Context(), `UPDATE intake_batch SET lease_until = 0 WHERE id = $1`, batch)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Table makes and publishes a table resource of the market office.
 func (w *World) Table(name string, items ...catalog.Item) *catalog.Resource {
 	w.t.Helper()
