@@ -324,7 +324,7 @@ func caseReasonHelp(ctx context.Context, t casework.Task) string {
 
 // caseTerms says what a case is about and who takes part.
 func caseTerms(ctx context.Context, cs casework.Case) []ui.Term {
-	terms := []ui.Term{{Label: ui.T(ctx, "sharing.number"), Value: ui.Text(cs.Number)}, {Label: ui.T(ctx, "case.opened"), Value: ui.Text(cs.ReceivedOn.String())}}
+	terms := []ui.Term{{Label: ui.T(ctx, "case.opened"), Value: ui.Text(cs.ReceivedOn.String())}}
 	if cs.Resource != "" {
 		terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.resource"), Value: ui.Anchor(cs.Resource, catalogHref(cs.Resource), "")})
 	}
