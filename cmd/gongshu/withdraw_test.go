@@ -23,7 +23,7 @@ import (
 func TestWithdrawalEndsGrants(t *testing.T) {
 	clause.Covers(t, "FZM-12", "FZM-29", "FS-17", "LY-8")
 	dbtest.EachURL(t, func(t *testing.T, database string) {
-		a, founded, system := served(t, database)
+		a, founded, system := served(t, database, time.Now)
 		ctx := t.Context()
 		must := func(err error) {
 			t.Helper()
