@@ -24,7 +24,7 @@ const (
 
 // SearchFacets are the facets that a catalog list counts. The values are keys of the lists, "body"
 // the id of the body.
-var SearchFacets = []string{"kind", "theme", "body", "region", "format", "sharing", "opening", "cycle", "grade", "quality", "state"}
+var SearchFacets = []string{"kind", "theme", "body", "region", "format", "sharing", "opening", "cycle", "grade", "state"}
 
 // SearchQuery asks one of the catalogs.
 type SearchQuery struct {
@@ -86,10 +86,6 @@ func (s *Service) Search(ctx context.Context, a identity.Actor, q SearchQuery) (
 // the newest version is in the work list of its body and of the authority.
 func (s *Service) documents(newest, inForce *Resource) []search.Document {
 	policy := s.Policy()
-	quality := ""
-	if s.deps.Quality != nil {
-		quality = s.deps.Quality(newest.Code)
-	}
 	published, withdrawn := 0, newest.State == Withdrawn
 	if inForce != nil {
 		published = inForce.Version
@@ -108,7 +104,7 @@ func (s *Service) documents(newest, inForce *Resource) []search.Document {
 		d := search.Document{ID: id + ":" + r.ID, Title: r.Name, Summary: r.Summary, Text: strings.Join(words, "\n"), Data: row,
 			Facets: map[string][]string{"view": {string(view)}, "seen": seen, "kind": {string(r.Kind)}, "theme": {r.Theme}, "body": {r.Body},
 				"region": {r.Region}, "format": {string(r.Format)}, "sharing": {string(r.Sharing)}, "opening": {string(r.Opening)},
-				"cycle": {string(r.Cycle)}, "grade": {}, "quality": {quality}, "state": {string(r.State)}},
+				"cycle": {string(r.Cycle)}, "grade": {}, "state": {string(r.State)}},
 			Sort: map[string]int64{"updated": r.UpdatedAt.UnixMilli(), "published": r.PublishedAt.UnixMilli(), "grade": int64(r.Grade)}}
 		if r.Grade > 0 {
 			d.Facets["grade"] = []string{strconv.Itoa(r.Grade)}

@@ -51,8 +51,6 @@ type Deps struct {
 	CheckExpr func(items []Item, expr string) error
 	// OnPublish and OnWithdraw run in the transaction that publishes or withdraws, for areas above.
 	OnPublish, OnWithdraw []func(ctx context.Context, tx *db.Tx, r *Resource) error
-	// Quality grades a resource's data for the search facet ("A" … "D"), "" unknown; may be nil.
-	Quality func(code string) string
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }

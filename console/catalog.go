@@ -65,7 +65,7 @@ type catalogListView struct {
 	mine      map[catalog.State]int
 }
 
-var catalogFacets = []string{"kind", "theme", "body", "sharing", "opening", "cycle", "format", "grade", "region", "quality", "state"}
+var catalogFacets = []string{"kind", "theme", "body", "sharing", "opening", "cycle", "format", "grade", "region", "state"}
 
 func (c *Console) catalogList(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)

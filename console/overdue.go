@@ -12,6 +12,7 @@ import (
 
 	"gongshu/catalog"
 	"gongshu/identity"
+	"gongshu/intake"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/ui"
@@ -28,11 +29,13 @@ type overdueLine struct {
 
 // overdueOf lists what is overdue of a body ("" all), the longest first.
 func (c *Console) overdueOf(ctx context.Context, body string, rows []catalog.Row) ([]overdueLine, error) {
-	cycles, byCode := map[string]catalog.Cycle{}, map[string]catalog.Row{}
+	expected, byCode := map[string]intake.Expected{}, map[string]catalog.Row{}
 	for _, row := range rows {
-		cycles[row.Code], byCode[row.Code] = row.Cycle, row
+		if row.Kind == catalog.Table && row.PublishedVersion > 0 && !row.Withdrawn {
+			expected[row.Code], byCode[row.Code] = intake.Expected{Cycle: row.Cycle, Since: row.PublishedAt}, row
+		}
 	}
-	late, err := c.Intake.Overdue(ctx, body, cycles)
+	late, err := c.Intake.Overdue(ctx, body, expected)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +102,20 @@ func (c *Console) overduePage(w http.ResponseWriter, r *http.Request) {
 	if wantsSheet(r) {
 		c.sendSheet(w, r, sheet{name: ui.T(ctx, "overview.overdue"), columns: sheetColumns(ctx, "catalog.code", "catalog.name", "catalog.provider", "catalog.facet_cycle", "overview.last", "overview.due", "#overview.days_late"),
 			rows: rowsOf(v.lines, func(l overdueLine) []string {
-				return []string{l.code, l.name, l.bodyName, say(ctx, catalog.NameOf("cycle", string(l.cycle))), ui.Date(l.last), ui.Date(l.due), strconv.Itoa(overdueDays(v.now, l.due))}
+				return []string{l.code, l.name, l.bodyName, say(ctx, catalog.NameOf("cycle", string(l.cycle))), arrived(ctx, l.last), ui.Date(l.due), strconv.Itoa(overdueDays(v.now, l.due))}
 			})})
 		return
 	}
 	v.total, v.lines = len(v.lines), ui.PageOf(v.list, v.lines)
 	ui.Render(w, r, overduePage(v, c.City.In(web.Lang(ctx)), a, all))
+}
+
+// arrived is the day of the last arrival, or that there was none.
+func arrived(ctx context.Context, last time.Time) string {
+	if last.IsZero() {
+		return ui.T(ctx, "overview.never")
+	}
+	return ui.Date(last)
 }
 
 func overdueRows(ctx context.Context, v overdueView) []ui.Row {
@@ -116,7 +127,7 @@ func overdueRows(ctx context.Context, v overdueView) []ui.Row {
 		}
 		rows = append(rows, ui.Row{Cells: []templ.Component{
 			ui.Anchor(l.name, "/console/catalog/"+catalog.PathCode(l.code)+"?tab=batches", l.code), ui.Text(l.bodyName), ui.Text(say(ctx, catalog.NameOf("cycle", string(l.cycle)))),
-			ui.Text(ui.Date(l.last)), ui.Text(ui.Date(l.due)), ui.Badge(days)}})
+			ui.Text(arrived(ctx, l.last)), ui.Text(ui.Date(l.due)), ui.Badge(days)}})
 	}
 	return rows
 }

@@ -50,7 +50,7 @@ func (c *Console) problemPanel(ctx context.Context, a identity.Actor) (*Panel, e
 	if err != nil {
 		return nil, err
 	}
-	p := &Panel{Title: ui.T(ctx, "workbench.problems"), Label: ui.T(ctx, "workbench.problems"), Icon: "alert-triangle", Tone: ui.Warn,
+	p := &Panel{Title: ui.T(ctx, "workbench.problems"), Clause: "QZ-3.1.7 FZM-18", Label: ui.T(ctx, "workbench.problems"), Icon: "alert-triangle", Tone: ui.Warn,
 		Empty: ui.T(ctx, "workbench.problems_none"), More: ui.Link{Label: ui.T(ctx, "ui.more"), Href: "/console/batches?problems=yes"}}
 	if len(open) == 0 {
 		return p, nil
@@ -99,7 +99,7 @@ func (c *Console) overduePanel(ctx context.Context, a identity.Actor) (*Panel, e
 	if err != nil {
 		return nil, err
 	}
-	p := &Panel{Title: ui.T(ctx, "workbench.overdue"), Label: ui.T(ctx, "workbench.overdue"), Icon: "hourglass", Tone: ui.Bad, Total: len(late),
+	p := &Panel{Title: ui.T(ctx, "workbench.overdue"), Clause: "FZM-13", Label: ui.T(ctx, "workbench.overdue"), Icon: "hourglass", Tone: ui.Bad, Total: len(late),
 		Empty: ui.T(ctx, "workbench.overdue_none"), More: ui.Link{Label: ui.T(ctx, "ui.more"), Href: "/console/overdue"}}
 	for _, o := range late[:min(len(late), 8)] {
 		p.Rows = append(p.Rows, PanelRow{Title: o.name, Sub: ui.T(ctx, "ui.due_on", "Date", ui.Date(o.due)),

@@ -29,12 +29,14 @@ type Todo struct {
 type Panel struct {
 	Title string
 	Icon  string
-	Rows  []PanelRow
-	More  ui.Link
-	Empty string // what stands there when nothing needs an eye
-	Total int    // counted in the head of the workbench; 0 where it is only a list
-	Label string // of the counter
-	Tone  ui.Tone
+	// Clause is the article behind it, "" none.
+	Clause string
+	Rows   []PanelRow
+	More   ui.Link
+	Empty  string // what stands there when nothing needs an eye
+	Total  int    // counted in the head of the workbench; 0 where it is only a list
+	Label  string // of the counter
+	Tone   ui.Tone
 }
 
 // PanelRow is one line of a panel.

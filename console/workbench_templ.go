@@ -357,7 +357,7 @@ func workbenchPanels(panels []*Panel) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: p.Title, Icon: p.Icon, Flush: true, Actions: panelActions(p)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: p.Title, Icon: p.Icon, Clause: p.Clause, Flush: true, Actions: panelActions(p)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -409,8 +409,10 @@ func TestLatenessFollowsTheCycle(t *testing.T) {
 		t.Errorf("in time, but late by %v", b.Late())
 	}
 	*w.Clock = w.Clock.Add(49 * time.Hour)
-	over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]catalog.Cycle{r.Code: r.Cycle})
-	if err != nil || len(over) != 1 || over[0].Code != r.Code {
+	// What never came is missed as well, from a cycle after its entry came into force.
+	over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]intake.Expected{
+		r.Code: {Cycle: r.Cycle}, "never": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -9)}, "soon": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -6)}, "any": {}})
+	if err != nil || len(over) != 2 || over[0].Code != "never" || !over[0].Last.IsZero() || over[1].Code != r.Code {
 		t.Errorf("overdue: %v %v", over, err)
 	}
 	if b := w.Must(intaketest.Upload(r, "3.csv"), "编号,名称\n3,甲\n"); b.Late() != 25*time.Hour {

@@ -225,21 +225,32 @@ func (s *Service) DaySums(ctx context.Context, body string, since time.Time) ([]
 // Overdue is a resource whose data has not come in time (FZM-13).
 type Overdue struct {
 	Code string
-	Last time.Time
+	Last time.Time // zero when none has ever come
 	Due  time.Time
 }
 
+// Expected is how often a resource's data is to come, and since when.
+type Expected struct {
+	Cycle catalog.Cycle
+	Since time.Time // when its catalog entry came into force
+}
+
 // Overdue lists the resources of a body ("" all) whose next batch is due at or
-// before the moment, the longest first. cycles gives the update cycle by code.
-func (s *Service) Overdue(ctx context.Context, body string, cycles map[string]catalog.Cycle) ([]Overdue, error) {
+// before the moment, the longest first; expected is by code. What never came is due
+// a cycle after its entry came into force.
+func (s *Service) Overdue(ctx context.Context, body string, expected map[string]Expected) ([]Overdue, error) {
 	last, err := arrivals(ctx, s.deps.DB.Read(), body)
 	if err != nil {
 		return nil, err
 	}
 	now := s.deps.Now()
 	var out []Overdue
-	for code, at := range last {
-		if d := due(cycles[code], at); !d.IsZero() && now.After(d) {
+	for code, e := range expected {
+		at, from := last[code], e.Since
+		if !at.IsZero() {
+			from = at
+		}
+		if d := due(e.Cycle, from); !d.IsZero() && now.After(d) {
 			out = append(out, Overdue{Code: code, Last: at, Due: d})
 		}
 	}
