@@ -40,7 +40,11 @@ func (s *Service) BodyByUSCC(ctx context.Context, uscc string) (Body, error) {
 
 // BodyByName returns the body with a full name.
 func (s *Service) BodyByName(ctx context.Context, name string) (Body, error) {
-	return bodyBy(ctx, s.db.Read(), "name", name)
+	b, err := bodyBy(ctx, s.db.Read(), "name", name)
+	if errs.Is(err, errs.NotFound) {
+		return b, errs.Newf(errs.NotFound, "没有名为“%s”的单位", "There is no body named %q", name).In("body")
+	}
+	return b, err
 }
 
 // AuthorityFor returns the authority that decides for a division: the county's

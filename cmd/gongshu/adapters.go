@@ -20,6 +20,10 @@ func (a *app) catalogBody(ctx context.Context, id string) (catalog.Body, error) 
 	return bodyOf(a.org.Body(ctx, id))
 }
 
+func (a *app) catalogBodyByName(ctx context.Context, name string) (catalog.Body, error) {
+	return bodyOf(a.org.BodyByName(ctx, name))
+}
+
 func (a *app) catalogAuthority(ctx context.Context, district string) (catalog.Body, error) {
 	return bodyOf(a.org.AuthorityFor(ctx, district))
 }
