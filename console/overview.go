@@ -319,7 +319,7 @@ func usageChart(ctx context.Context, v *overviewView) ui.ChartInfo {
 		refused = append(refused, m.refused)
 		table = append(table, []string{m.month, ui.Num(m.calls), ui.Num(m.refused)})
 	}
-	return ui.ChartInfo{ID: "usage", Title: ui.T(ctx, "overview.usage_chart"), Columns: []string{ui.T(ctx, "overview.month"), ui.T(ctx, "overview.calls_all"), ui.T(ctx, "overview.calls_refused")}, Rows: table,
+	return ui.ChartInfo{ID: "usage-chart", Title: ui.T(ctx, "overview.usage_chart"), Columns: []string{ui.T(ctx, "overview.month"), ui.T(ctx, "overview.calls_all"), ui.T(ctx, "overview.calls_refused")}, Rows: table,
 		Option: monthBars(months, []any{
 			map[string]any{"type": "bar", "stack": "a", "name": ui.T(ctx, "overview.calls_answered"), "data": calls},
 			map[string]any{"type": "bar", "stack": "a", "name": ui.T(ctx, "overview.calls_refused"), "data": refused, "itemStyle": map[string]any{"color": "#c8463c"}},

@@ -98,7 +98,7 @@ func Form(f FormInfo) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if !f.Get && !f.Multipart {
+		if !f.Get && !f.Progress {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<div class=\"gs-alert gs-alert-info gs-kept\" data-kept hidden role=\"status\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -634,3 +634,20 @@ func Capital(label string) string {
 	}
 	return string(unicode.ToUpper(first)) + label[size:]
 }
+
+// inMenu says whether the reader's menu has a section: what it lacks they may not
+// open. Pages of no section, and faces without a menu, are taken as open.
+func inMenu(ctx context.Context, key string) bool {
+	groups := frame(ctx).Nav
+	if key == "" || len(groups) == 0 {
+		return true
+	}
+	for _, g := range groups {
+		for _, item := range g.Items {
+			if item.Key == key {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -52,30 +52,43 @@ type persona struct {
 	name, login, start string
 }
 
-// TestEveryPage builds the demo city, goes through every page that each kind of
-// user can reach, looks at it at both widths in both languages, keeps the
-// pictures and follows every link: none may be dead.
-func TestEveryPage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the demo city")
-	}
+// TestDemo builds the demo city once and goes through its pages, lists and forms.
+func TestDemo(t *testing.T) {
+	base, demo := city(t)
+	t.Run("pages", func(t *testing.T) { everyPage(t, base, demo) })
+	t.Run("lists", func(t *testing.T) { everyList(t, base, demo.Accounts[0].Password) })
+	t.Run("forms", func(t *testing.T) { forms(t, base, demo.Accounts[0].Password) })
+}
+
+// city starts the demo city, or takes the one that runs (DEMO, DEMO_DATA), for work
+// on pages.
+func city(t *testing.T) (base string, demo demoFile) {
+	t.Helper()
 	if !ui.AssetsBuilt() {
 		t.Skip("the bundle is not built: npm ci --prefix ui && go run ./ui/build")
 	}
-	base := os.Getenv("DEMO") // a running demo, for work on pages
-	data := os.Getenv("DEMO_DATA")
+	base, data := os.Getenv("DEMO"), os.Getenv("DEMO_DATA")
 	if base == "" {
+		if testing.Short() {
+			t.Skip("builds the demo city")
+		}
 		data = t.TempDir()
 		base = program.Start(t, data, "demo").Base
 	}
 	raw, err := os.ReadFile(filepath.Join(data, "demo.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &demo)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	var demo demoFile
-	if err := json.Unmarshal(raw, &demo); err != nil {
-		t.Fatal(err)
-	}
+	return base, demo
+}
+
+// everyPage goes through every page that each kind of user can reach, looks at it
+// at both widths in both languages, keeps the pictures and follows every link: none
+// may be dead.
+func everyPage(t *testing.T, base string, demo demoFile) {
 	password := ""
 	provider := ""
 	for _, a := range demo.Accounts {

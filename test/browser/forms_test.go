@@ -1,7 +1,6 @@
 package browser_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,40 +12,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"gongshu/test/browser"
-	"gongshu/test/program"
-	"gongshu/ui"
 )
 
-// city starts the demo city, or takes the one that runs, and gives its address
-// and the password of all its accounts.
-func city(t *testing.T) (base, password string) {
-	t.Helper()
-	if !ui.AssetsBuilt() {
-		t.Skip("the bundle is not built: npm ci --prefix ui && go run ./ui/build")
-	}
-	base, data := os.Getenv("DEMO"), os.Getenv("DEMO_DATA")
-	if base == "" {
-		if testing.Short() {
-			t.Skip("builds the demo city")
-		}
-		data = t.TempDir()
-		base = program.Start(t, data, "demo", "--people", "2000").Base
-	}
-	raw, err := os.ReadFile(filepath.Join(data, "demo.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var demo demoFile
-	if err := json.Unmarshal(raw, &demo); err != nil {
-		t.Fatal(err)
-	}
-	return base, demo.Accounts[0].Password
-}
-
-// TestForms goes through the console's forms as people do: with and without
+// forms goes through the console's forms as people do: with and without
 // scripts, with the keyboard, and when the session ends in the middle.
-func TestForms(t *testing.T) {
-	base, password := city(t)
+func forms(t *testing.T, base, password string) {
 	const form = "/console/requests/new?resource=10300301-0001&lang=zh"
 	open := func(t *testing.T, login string) *browser.Browser {
 		b := start(t)
