@@ -253,7 +253,7 @@ const maxFiles = 64 << 20
 // disk until the request ends.
 func parseWithFiles(r *http.Request) error {
 	web.LimitBody(r, maxFiles)
-	err := r.ParseMultipartForm(4 << 20)
+	err := web.ParseMultipart(r, 4<<20)
 	if errors.Is(err, http.ErrNotMultipart) {
 		err = r.ParseForm()
 	}

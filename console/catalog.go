@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -605,7 +606,11 @@ func (c *Console) resourceWorkbook(w http.ResponseWriter, r *http.Request) {
 
 // upload reads a file field within a bound. The whole form is bounded by internal/web as well.
 func upload(r *http.Request, limit int64) (name string, content []byte, err error) {
-	if err := r.ParseMultipartForm(limit); err != nil {
+	if err := web.ParseMultipart(r, limit); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return "", nil, errs.Newf(errs.TooLarge, "文件不超过 %d MB", "a file has at most %d MB", limit>>20).In("file").Because(err)
+		}
 		return "", nil, errs.New(errs.Invalid, errs.T("请选择要上传的文件", "choose a file to upload")).In("file").Because(err)
 	}
 	file, head, err := r.FormFile("file")

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -340,7 +339,7 @@ const importBytes = 8 << 20
 func (c *Console) previewImport(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
 	web.LimitBody(r, importBytes)
-	name, content, err := uploaded(r, "file")
+	name, content, err := upload(r, importBytes)
 	var plan org.ImportPlan
 	if err == nil {
 		plan, err = c.Org.PlanImport(ctx, a, name, content)
@@ -378,20 +377,6 @@ func (c *Console) commitImport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ui.Render(w, r, secretsPage(created, "people.imported"))
-}
-
-// uploaded reads the one file of a multipart form into memory.
-func uploaded(r *http.Request, field string) (name string, content []byte, err error) {
-	if err := r.ParseMultipartForm(1 << 20); err != nil {
-		return "", nil, err
-	}
-	file, header, err := r.FormFile(field)
-	if err != nil {
-		return "", nil, errs.New(errs.Invalid, errs.T("请选择文件", "Choose a file")).In(field)
-	}
-	defer file.Close()
-	content, err = io.ReadAll(file)
-	return header.Filename, content, err
 }
 
 func (c *Console) importTemplate(format tabular.Format, kind string) http.HandlerFunc {

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"mime/multipart"
 	"net/http"
 	"slices"
 	"strings"
@@ -148,7 +149,11 @@ func (c *Console) calendarPage(w http.ResponseWriter, r *http.Request) {
 const maxCalendar = 1 << 20
 
 func (c *Console) importCalendar(w http.ResponseWriter, r *http.Request) {
-	file, _, err := r.FormFile("file")
+	err := web.ParseMultipart(r, maxCalendar)
+	var file multipart.File
+	if err == nil {
+		file, _, err = r.FormFile("file")
+	}
 	if err != nil {
 		if errors.Is(err, http.ErrMissingFile) {
 			err = errs.New(errs.Invalid, errs.T("请选择放假安排文件", "choose the notice's file")).In("file")

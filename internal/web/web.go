@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/netip"
@@ -56,6 +57,7 @@ type request struct {
 	tls   bool
 	site  *Site
 	actor string
+	forms []*multipart.Form // removed with the request
 }
 
 // ID gives the id of the request that is being served, "" outside of one. It
@@ -132,6 +134,13 @@ func (s *Site) outermost(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		w.Header().Set("X-Request-Id", q.id)
 		defer func() {
+			for _, form := range q.forms {
+				if err := form.RemoveAll(); err != nil {
+					s.logger().Error("an uploaded file stays on disk", "id", q.id, "err", err)
+				}
+			}
+		}()
+		defer func() {
 			if v := recover(); v != nil {
 				if v == http.ErrAbortHandler {
 					panic(v)
@@ -147,6 +156,17 @@ func (s *Site) outermost(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// ParseMultipart reads a form with files: at most memory bytes are held, the rest
+// lies in temporary files that go with the request. (The server itself removes only
+// those of the request that it made, and handlers see copies of that one.)
+func ParseMultipart(r *http.Request, memory int64) error {
+	err := r.ParseMultipartForm(memory)
+	if q := from(r.Context()); q != nil && r.MultipartForm != nil {
+		q.forms = append(q.forms, r.MultipartForm)
+	}
+	return err
 }
 
 func newID() string {

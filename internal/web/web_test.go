@@ -3,14 +3,17 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -390,5 +393,44 @@ func TestRefusalsCiteTheCity(t *testing.T) {
 	raw, _ := io.ReadAll(get(t, h, func(*http.Request) {}).Body)
 	if body := string(raw); strings.Contains(body, "FZM") || strings.Count(body, "LY-11") != 2 {
 		t.Errorf("%s", body)
+	}
+}
+
+func TestUploadedFilesGoWithTheRequest(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	lying := func() int {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, _ := form.CreateFormFile("file", "秘密.pdf")
+	_, _ = part.Write(make([]byte, 512<<10))
+	_ = form.Close()
+	during := 0
+	s := &Site{Log: slog.New(slog.DiscardHandler), MaxBody: 1 << 20}
+	server := httptest.NewServer(s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(context.WithValue(r.Context(), struct{}{}, 1)) // as handlers do
+		if err := ParseMultipart(r, 1); err != nil {
+			t.Error(err)
+		}
+		during = lying()
+		panic("the handler fails")
+	})))
+	defer server.Close()
+	req, _ := http.NewRequest("POST", server.URL, &body)
+	req.Header.Set("Content-Type", form.FormDataContentType())
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusInternalServerError || during != 1 || lying() != 0 {
+		t.Errorf("%d; %d files while it ran, %d after", res.StatusCode, during, lying())
 	}
 }

@@ -22,6 +22,8 @@ import (
 	"gongshu/ui"
 )
 
+func TestMain(m *testing.M) { program.Main(m) }
+
 // demoFile is what the test needs of demo.json.
 type demoFile struct {
 	Accounts []struct{ Login, Password, Post, Body string }

@@ -24,6 +24,8 @@ import (
 	"gongshu/test/program"
 )
 
+func TestMain(m *testing.M) { program.Main(m) }
+
 // answered is a data answer that a client has in hand.
 type answered struct {
 	seq   int64

@@ -31,6 +31,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	bin := filepath.Join(dir, "gongshu")
 	cmd := exec.Command("go", "build", "-o", bin, "./cmd/gongshu")
 	cmd.Dir = Root()
@@ -40,6 +41,19 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return bin, nil
 })
+
+// Main runs the tests of a package that uses the program and takes away what was
+// built for them; for TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// built is the folder of the program, "" before it is built.
+var built string
 
 // Binary is the path of the program, built once a test process.
 func Binary(t testing.TB) string {

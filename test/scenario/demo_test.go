@@ -16,6 +16,8 @@ import (
 	"gongshu/test/program"
 )
 
+func TestMain(m *testing.M) { program.Main(m) }
+
 // TestDemoInEachCity builds the demo under each city's rules, and once on
 // PostgreSQL, drives it by demo.json alone, and verifies the log it leaves.
 func TestDemoInEachCity(t *testing.T) {
