@@ -16,6 +16,7 @@ import (
 
 	"gongshu/clause"
 	"gongshu/gateway"
+	"gongshu/internal/db"
 	"gongshu/warehouse"
 )
 
@@ -83,6 +84,9 @@ func TestNothingLeavesUnlogged(t *testing.T) {
 				answered++
 			}
 		}
+		if h.d.Dialect == db.SQLite {
+			answered += fullDisk(t, h, ask, p)
+		}
 		// The quota's count: a day that was not counted yet.
 		h.clock.Add((24 * time.Hour).Milliseconds())
 		exec(h.d.SQL(), `ALTER TABLE gateway_quota RENAME TO away`)
@@ -127,6 +131,50 @@ func TestNothingLeavesUnlogged(t *testing.T) {
 			t.Errorf("%d answers, %d entries", answered, ok)
 		}
 	})
+}
+
+// fullDisk lets the control store grow no further: answers go out until an entry finds
+// no room, none after, and again when there is room. It gives how many went out.
+func fullDisk(t *testing.T, h *house, ask func(gateway.Mode) answer, p person) (answered int) {
+	t.Helper()
+	limit := func(pages int) {
+		t.Helper()
+		var set int
+		if err := h.d.SQL().QueryRowContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)).Scan(&set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1) // SQLite takes the present size for the least
+	full := false
+	for range 2000 {
+		a := ask(gateway.Query)
+		if a.status == 200 {
+			answered++
+			continue
+		}
+		full = true
+		if a.status != 503 {
+			t.Errorf("on a full disk: %d %s", a.status, a.body)
+		}
+		nothingOf(t, a, p)
+		break
+	}
+	if !full {
+		t.Fatal("the store took two thousand entries without room for one")
+	}
+	for _, m := range gateway.Modes() {
+		a := ask(m)
+		if a.status < 500 {
+			t.Errorf("on a full disk, %s: %d %s", m, a.status, a.body)
+		}
+		nothingOf(t, a, p)
+	}
+	limit(1 << 30)
+	for _, m := range gateway.Modes() {
+		eventually(t, func() bool { return ask(m).status == 200 })
+		answered++
+	}
+	return answered
 }
 
 // TestStreamNeedsItsLastEntry: a stream whose closing entry cannot be written does

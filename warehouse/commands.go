@@ -46,11 +46,6 @@ func Open(ctx context.Context, target string) (*Store, error) {
 	s.tables.byResource = map[string]*cached{}
 	if isFile {
 		s.native = newLiteStore(db.SQLiteDSN(path, "FULL") + "&_pragma=query_only(1)")
-		// A load touches many pages of the key's index; the writer's cache may hold them.
-		if _, err := d.SQL().ExecContext(ctx, "PRAGMA cache_size = -64000"); err != nil {
-			d.Close()
-			return nil, err
-		}
 	} else {
 		s.native = &pgStore{pool: d.Pool}
 		if _, err := d.SQL().ExecContext(ctx, `DO $$ BEGIN EXECUTE 'CREATE SCHEMA IF NOT EXISTS ' || quote_ident(trim(split_part(current_setting('search_path'), ',', 1), ' "')); END $$`); err != nil {
