@@ -100,11 +100,9 @@ func getCase(ctx context.Context, q db.Querier, id string) (Case, error) {
 }
 
 func partiesOf(ctx context.Context, q db.Querier, id string) ([]Party, error) {
-	return db.List(ctx, q, func(row db.Row) (Party, error) {
-		var p Party
-		err := row.Scan(&p.Relation, &p.Body, &p.BodyName)
-		return p, err
-	}, `SELECT relation, body, body_name FROM casework_party WHERE case_id = $1 ORDER BY relation`, id)
+	one := []Case{{ID: id}}
+	err := withParties(ctx, q, one)
+	return one[0].Parties, err
 }
 
 func insertTask(ctx context.Context, tx *db.Tx, t Task) error {

@@ -63,24 +63,32 @@ func auditFilter(list ui.List) (audit.Filter, error) {
 		Actor: list.Get("person"), Body: list.Get("body"), Action: list.Get("action"), Resource: strings.ReplaceAll(list.Get("resource"), "-", "/"),
 		Case: list.Get("case"), Grant: list.Get("grant"), Outcome: list.Get("outcome"),
 	}
-	for name, at := range map[string]*time.Time{"from": &f.From, "to": &f.To} {
+	var err error
+	f.From, f.To, err = span(list)
+	return f, err
+}
+
+// span reads the days "from" and "to" of a list, both included: the first moment of the
+// one and the moment after the other, zero where it is not given.
+func span(list ui.List) (from, to time.Time, err error) {
+	for name, at := range map[string]*time.Time{"from": &from, "to": &to} {
 		text := list.Get(name)
 		if text == "" {
 			continue
 		}
 		t, err := time.ParseInLocation(time.DateOnly, text, workday.Zone)
 		if err != nil {
-			return f, errs.New(errs.Invalid, errs.T("日期应写作 2026-11-22", "A date is written 2026-11-22")).In(name)
+			return from, to, errs.New(errs.Invalid, errs.T("日期应写作 2026-11-22", "A date is written 2026-11-22")).In(name)
 		}
 		*at = t
 	}
-	if !f.To.IsZero() {
-		f.To = f.To.AddDate(0, 0, 1)
+	if !to.IsZero() {
+		to = to.AddDate(0, 0, 1)
 	}
-	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
-		return f, errs.New(errs.Invalid, errs.T("起始日期晚于截止日期", "The first day is after the last")).In("from")
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return from, to, errs.New(errs.Invalid, errs.T("起始日期晚于截止日期", "The first day is after the last")).In("from")
 	}
-	return f, nil
+	return from, to, nil
 }
 
 // noteFilter puts what was searched for into the search's own entry.

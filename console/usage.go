@@ -5,14 +5,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"gongshu/gateway"
-	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
 	"gongshu/ui"
-	"gongshu/workday"
 )
 
 // routesUsage registers the usage log of the data service.
@@ -47,24 +44,9 @@ func usageFilter(list ui.List) (gateway.UsageFilter, error) {
 	if f.Side == "" {
 		f.Side = gateway.AsProvider
 	}
-	for name, at := range map[string]*time.Time{"from": &f.From, "to": &f.To} {
-		text := list.Get(name)
-		if text == "" {
-			continue
-		}
-		t, err := time.ParseInLocation(time.DateOnly, text, workday.Zone)
-		if err != nil {
-			return f, errs.New(errs.Invalid, errs.T("日期应写作 2026-11-22", "A date is written 2026-11-22")).In(name)
-		}
-		*at = t
-	}
-	if !f.To.IsZero() {
-		f.To = f.To.AddDate(0, 0, 1)
-	}
-	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
-		return f, errs.New(errs.Invalid, errs.T("起始日期晚于截止日期", "The first day is after the last")).In("from")
-	}
-	return f, nil
+	var err error
+	f.From, f.To, err = span(list)
+	return f, err
 }
 
 func (c *Console) usage(w http.ResponseWriter, r *http.Request) {

@@ -174,7 +174,7 @@ func (p *Portal) datasetFacets(ctx context.Context, found *opendata.Found) []ui.
 			slices.SortFunc(counts, func(a, b search.Count) int { return slices.Index(order, a.Value) - slices.Index(order, b.Value) })
 		}
 		for _, c := range counts {
-			f.Values = append(f.Values, ui.FacetValue{Value: c.Value, Label: headed(p.facetLabel(ctx, name, c)), Count: c.N})
+			f.Values = append(f.Values, ui.FacetValue{Value: c.Value, Label: ui.Capital(p.facetLabel(ctx, name, c)), Count: c.N})
 		}
 		if len(f.Values) > 0 {
 			out = append(out, f)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"unicode"
-	"unicode/utf8"
 
 	"gongshu/internal/web"
 	"gongshu/opendata"
@@ -73,10 +71,4 @@ func providerPoints(groups []opendata.Group) []ui.Point {
 		out = append(out, ui.Point{Label: g.Name.ZH, Value: float64(g.N), Href: facetLink("provider", g.Key)})
 	}
 	return out
-}
-
-// headed begins a term with a capital, as a heading wants it; Chinese is left as it is.
-func headed(s string) string {
-	r, size := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[size:]
 }

@@ -16,22 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
-	"gongshu/audit"
 	"gongshu/clause"
-	"gongshu/internal/db"
 	"gongshu/test/program"
 )
 
 func TestMain(m *testing.M) { program.Main(m) }
-
-// answered is a data answer that a client has in hand.
-type answered struct {
-	seq   int64
-	grant string
-	mode  string
-}
 
 // TestNoAnswerWithoutItsEntry kills the program again and again while clients
 // query, verify and count: whatever answer a client received has its entry in the log,
@@ -56,7 +45,7 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 	}
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	var mu sync.Mutex
-	var all []answered
+	var all []program.Answered
 	for range rounds {
 		s := program.Start(t, data, "serve")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -104,7 +93,7 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 						return
 					}
 					mu.Lock()
-					all = append(all, answered{*answer.Audit, g.Headers["X-Gongshu-Grant"], g.Mode})
+					all = append(all, program.Answered{Seq: *answer.Audit, Grant: g.Headers["X-Gongshu-Grant"], Mode: g.Mode})
 					mu.Unlock()
 					select {
 					case got <- struct{}{}:
@@ -128,54 +117,5 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 	if len(all) < rounds {
 		t.Fatal("too few answers to show anything")
 	}
-	keys, err := audit.ReadKeys(filepath.Join(data, "keys"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known, _, err := audit.ParseVerifiers(strings.Join(keys.VerifierKeys(), "\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := db.Open(t.Context(), "sqlite:"+filepath.Join(data, "control.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	log, err := audit.Open(t.Context(), d, audit.Options{Keys: keys, Witness: filepath.Join(data, "keys", "witness")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	head, err := log.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[int64]bool{}
-	for _, a := range all {
-		if seen[a.seq] {
-			t.Errorf("two answers share entry %d", a.seq)
-		}
-		seen[a.seq] = true
-		rec, err := log.Get(t.Context(), a.seq)
-		if err != nil {
-			t.Errorf("an answer was given under entry %d: %v", a.seq, err)
-			continue
-		}
-		e := rec.Entry
-		if rec.Bad || e.Outcome != audit.OK || e.Grant != a.grant || !strings.HasSuffix(e.Action, a.mode) || e.Purpose == "" || e.Approver == "" || e.Medium == "" {
-			t.Errorf("entry %d says %q of grant %q, outcome %q, purpose %q, approver %q, medium %q; the answer was %s of %s",
-				a.seq, e.Action, e.Grant, e.Outcome, e.Purpose, e.Approver, e.Medium, a.mode, a.grant)
-		}
-		size, leaf, proof, err := log.Inclusion(t.Context(), a.seq, head.Size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tlog.CheckRecord(proof, size, head.Root, a.seq, leaf); err != nil {
-			t.Errorf("entry %d: %v", a.seq, err)
-		}
-	}
-	report, err := audit.VerifyStore(t.Context(), d, audit.VerifyOptions{Known: known})
-	if err != nil || !report.OK() {
-		t.Errorf("the log does not verify: %v %+v", err, report.Faults)
-	}
+	program.Prove(t, "sqlite:"+filepath.Join(data, "control.db"), data, all)
 }

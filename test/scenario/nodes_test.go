@@ -15,12 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/tlog"
-
-	"gongshu/audit"
 	"gongshu/clause"
 	"gongshu/internal/blob/blobtest"
-	"gongshu/internal/db"
 	"gongshu/internal/db/dbtest"
 	"gongshu/test/program"
 )
@@ -175,11 +171,7 @@ func TestTwoNodes(t *testing.T) {
 
 	// Load on both, and A dies in the midst of it.
 	var mu sync.Mutex
-	type answered struct {
-		seq   int64
-		grant string
-	}
-	var answers []answered
+	var answers []program.Answered
 	afterDeath := 0
 	ctx, cancel := context.WithCancel(t.Context())
 	killed := make(chan struct{})
@@ -225,7 +217,7 @@ func TestTwoNodes(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				answers = append(answers, answered{*out.Audit, g.Headers["X-Gongshu-Grant"]})
+				answers = append(answers, program.Answered{Seq: *out.Audit, Grant: g.Headers["X-Gongshu-Grant"], Mode: g.Mode})
 				select {
 				case <-killed:
 					afterDeath++
@@ -272,7 +264,7 @@ func TestTwoNodes(t *testing.T) {
 	}
 	most := int64(0)
 	for _, one := range answers {
-		most = max(most, one.seq)
+		most = max(most, one.Seq)
 	}
 	took = within("the integration of the log by B", 30*time.Second, func() (int, bool) { size := sealed(); return int(size), size > most })
 	t.Logf("B signs checkpoints over all answers %s after A's death", (took + 2*time.Second).Round(time.Second))
@@ -286,49 +278,6 @@ func TestTwoNodes(t *testing.T) {
 	}
 
 	// Every answer has its entry, and the entry its proof.
-	keys, err := audit.ReadKeys(filepath.Join(dirB, "keys"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known, _, err := audit.ParseVerifiers(strings.Join(keys.VerifierKeys(), "\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.Stop()
-	store, err := db.Open(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	log, err := audit.Open(t.Context(), store, audit.Options{Keys: keys, Witness: filepath.Join(dirB, "keys", "witness")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	head, err := log.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[int64]bool{}
-	for _, one := range answers {
-		if seen[one.seq] {
-			t.Errorf("two answers share entry %d", one.seq)
-		}
-		seen[one.seq] = true
-		rec, err := log.Get(t.Context(), one.seq)
-		if err != nil || rec.Bad || rec.Entry.Grant != one.grant || rec.Entry.Outcome != audit.OK {
-			t.Fatalf("entry %d: %+v, %v; the answer was under grant %s", one.seq, rec.Entry, err, one.grant)
-		}
-		size, leaf, proof, err := log.Inclusion(t.Context(), one.seq, head.Size)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tlog.CheckRecord(proof, size, head.Root, one.seq, leaf); err != nil {
-			t.Errorf("entry %d: %v", one.seq, err)
-		}
-	}
-	report, err := audit.VerifyStore(t.Context(), store, audit.VerifyOptions{Known: known})
-	if err != nil || !report.OK() {
-		t.Errorf("the log does not verify: %v %+v", err, report.Faults)
-	}
+	program.Prove(t, database, dirB, answers)
 }
