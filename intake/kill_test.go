@@ -82,7 +82,7 @@ func openNode(t *testing.T, dir, control, rows string, now func() time.Time) *ri
 		return catalogtest.Authority, nil
 	}
 	cases := casework.New(casework.Deps{DB: d, Door: door})
-	c := catalog.New(catalog.Deps{DB: d, Door: door, Cases: cases, AuthorityFor: catalogtest.AuthorityFor, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: intaketest.Tables{Store: house}})
+	c := catalog.New(catalog.Deps{DB: d, Door: door, Cases: cases, AuthorityFor: catalogtest.AuthorityFor, Policy: func() *catalog.Policy { return policy }, Body: body, Tables: intake.Tables{Warehouse: house}})
 	q := quality.New(d, blobs)
 	s, err := intake.New(intake.Deps{DB: d, Door: door, Log: log, Blobs: blobs, Catalog: c, Warehouse: house, Quality: q, Body: body, Alone: now == nil, Now: now})
 	must(err)

@@ -10,7 +10,6 @@ import (
 	"gongshu/org"
 	"gongshu/privacy"
 	"gongshu/profile"
-	"gongshu/warehouse"
 	"gongshu/workday"
 )
 
@@ -30,37 +29,6 @@ func (a *app) catalogAuthority(ctx context.Context, district string) (catalog.Bo
 
 func bodyOf(b org.Body, err error) (catalog.Body, error) {
 	return catalog.Body{ID: b.ID, Name: b.Name, USCC: b.USCC, District: b.District}, err
-}
-
-// tables is the warehouse as the catalog sees it.
-type tables struct{ store *warehouse.Store }
-
-func (t tables) Plan(ctx context.Context, old, next *catalog.Resource) error {
-	if old == nil {
-		return nil
-	}
-	return t.store.CheckMigration(ctx, tableOf(next))
-}
-
-func (t tables) Migrate(ctx context.Context, old, next *catalog.Resource) error {
-	if old == nil {
-		return t.store.EnsureTable(ctx, tableOf(next))
-	}
-	return t.store.Migrate(ctx, tableOf(next))
-}
-
-// tableOf is the shape of a table resource's rows.
-func tableOf(r *catalog.Resource) warehouse.Table {
-	table := warehouse.Table{Resource: r.ID}
-	for _, c := range catalog.ColumnsFor(r) {
-		table.Columns = append(table.Columns, warehouse.Column{
-			Name: c.Name, Type: warehouse.TypeOf(string(c.Type), c.Scale), Scale: c.Scale, Length: c.Length,
-		})
-		if c.Key {
-			table.Key = append(table.Key, c.Name)
-		}
-	}
-	return table
 }
 
 // gatewaySource is a published resource as a plan sees it.

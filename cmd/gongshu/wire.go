@@ -189,7 +189,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	a.closers = append(a.closers, a.warehouse.Close)
 	a.catalog = catalog.New(catalog.Deps{
-		DB: a.control, Door: a.door, Cases: a.casework, Now: now, Tables: tables{a.warehouse}, AuthorityFor: a.catalogAuthority,
+		DB: a.control, Door: a.door, Cases: a.casework, Now: now, Tables: intake.Tables{Warehouse: a.warehouse}, AuthorityFor: a.catalogAuthority,
 		Policy: func() *catalog.Policy { return catalog.PolicyFrom(a.profile, now()) },
 		Body:   a.catalogBody, BodyByName: a.catalogBodyByName, CheckExpr: quality.CheckExpr,
 		OnWithdraw: []func(context.Context, *db.Tx, *catalog.Resource) error{a.endGrants},

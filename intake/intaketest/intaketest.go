@@ -35,36 +35,6 @@ type World struct {
 	deps      intake.Deps
 }
 
-// Tables lets the catalog make and change the warehouse's tables.
-type Tables struct{ Store *warehouse.Store }
-
-// Plan checks a change of shape.
-func (t Tables) Plan(ctx context.Context, old, next *catalog.Resource) error {
-	if old == nil {
-		return nil
-	}
-	return t.Store.CheckMigration(ctx, tableOf(next))
-}
-
-// Migrate makes or changes the table.
-func (t Tables) Migrate(ctx context.Context, old, next *catalog.Resource) error {
-	if old == nil {
-		return t.Store.EnsureTable(ctx, tableOf(next))
-	}
-	return t.Store.Migrate(ctx, tableOf(next))
-}
-
-func tableOf(r *catalog.Resource) warehouse.Table {
-	out := warehouse.Table{Resource: r.ID}
-	for _, c := range catalog.ColumnsFor(r) {
-		out.Columns = append(out.Columns, warehouse.Column{Name: c.Name, Type: warehouse.TypeOf(string(c.Type), c.Scale), Scale: c.Scale, Length: c.Length})
-		if c.Key {
-			out.Key = append(out.Key, c.Name)
-		}
-	}
-	return out
-}
-
 // Open makes the world over a control store and a warehouse ("" is an SQLite
 // file of its own). dir holds the objects; "" is a fresh one.
 func Open(t testing.TB, d *db.DB, warehouseURL, dir string) *World {
@@ -91,7 +61,7 @@ func Open(t testing.TB, d *db.DB, warehouseURL, dir string) *World {
 	t.Cleanup(func() { w.Blobs.Close() })
 	var body func(context.Context, string) (catalog.Body, error)
 	w.World = catalogtest.Open(t, d, "fuzhou", func(c *catalog.Deps) {
-		c.Tables, c.CheckExpr = Tables{w.Warehouse}, quality.CheckExpr
+		c.Tables, c.CheckExpr = intake.Tables{Warehouse: w.Warehouse}, quality.CheckExpr
 		body = c.Body
 	})
 	w.Quality = quality.New(d, w.Blobs)
