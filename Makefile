@@ -49,7 +49,7 @@ clauses: ## which article is guarded by which test; fails on one that the progra
 bench: assets ## all figures, written to docs/benchmarks.md
 	./scripts/bench.sh
 
-soak: ## what takes long: 1,000 kills, full matrices, fuzzing
+soak: ## what takes long: 1,200 kills, fuzzing
 	./scripts/soak.sh
 
 cross: assets ## the three platforms that the platform is built for

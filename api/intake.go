@@ -98,6 +98,8 @@ func (a *API) sendBatch(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
+	// Said before the rows are loaded: where that fails, the sender knows what was kept.
+	w.Header().Set("Location", "/api/v1/batches/"+b.ID)
 	status := http.StatusCreated
 	if strings.Contains(strings.ToLower(r.Header.Get("Prefer")), "respond-async") {
 		if b.State == intake.Loading {
@@ -108,7 +110,6 @@ func (a *API) sendBatch(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	w.Header().Set("Location", "/api/v1/batches/"+b.ID)
 	if b.State == intake.Failed {
 		status = http.StatusUnprocessableEntity
 	}

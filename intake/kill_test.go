@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,9 @@ import (
 
 // points are the gaps between the two stores and around them, in order.
 var points = []string{"stored", "received", "block", "checked", "prepared", "applied", "received_receipt"}
+
+// anywhere stands for a moment that is left to chance.
+const anywhere = "anywhere"
 
 // rig opens everything over a folder, as a process does when it starts.
 type rig struct {
@@ -100,7 +104,7 @@ func killFile(round int) string {
 		if i%100 == 99 {
 			name = ""
 		}
-		fmt.Fprintf(&b, "%03d%04d,%s\n", round, i, name)
+		fmt.Fprintf(&b, "%04d%04d,%s\n", round, i, name)
 	}
 	return b.String()
 }
@@ -120,16 +124,26 @@ func TestKillChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := openNode(t, dir, os.Getenv("GONGSHU_KILL_CONTROL"), os.Getenv("GONGSHU_KILL_ROWS"), time.Now)
+	die := func() {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+	at := os.Getenv("GONGSHU_KILL_AT")
 	r.intake.SetPoint(func(name string) error {
-		if name == os.Getenv("GONGSHU_KILL_AT") {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+		if name == at {
+			die()
 		}
 		return nil
 	})
+	if at == anywhere {
+		time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), die)
+	}
 	b, err := r.intake.Receive(t.Context(), intaketest.Steward(), killUpload(os.Getenv("GONGSHU_KILL_CODE"), round), strings.NewReader(killFile(round)))
 	if err == nil {
 		_, err = r.intake.Load(t.Context(), b.ID)
+	}
+	if at == anywhere && err == nil {
+		die() // the whole batch was faster
 	}
 	t.Fatalf("was not killed at %s: %v", os.Getenv("GONGSHU_KILL_AT"), err)
 }
@@ -149,8 +163,9 @@ func killed(t *testing.T, at string, round int, dir, control, rows, code string)
 }
 
 // TestKillInEveryGap kills the process with SIGKILL in each gap of the way of a
-// batch, 50 times, starts it again, and finds every batch applied exactly once,
-// its bad rows kept, one receipt each.
+// batch and, every other time, at a moment left to chance: 50 times, 1,000 in make
+// soak. It starts it again, and finds every batch applied exactly once, its bad rows
+// kept, one receipt each.
 func TestKillInEveryGap(t *testing.T) {
 	clause.Covers(t, "FZM-13", "QZ-3.1.7")
 	if testing.Short() {
@@ -159,13 +174,19 @@ func TestKillInEveryGap(t *testing.T) {
 	dir := t.TempDir()
 	r := openRig(t, dir)
 	res := catalogtest.Licences()
-	res.Name, res.Items = "店铺登记信息", []catalog.Item{{Name: "编号", Code: "no", Type: "C", Length: 7, Key: true, Grade: 1}, {Name: "名称", Code: "name", Type: "C", Length: 20, Required: true, Grade: 1}}
+	res.Name, res.Items = "店铺登记信息", []catalog.Item{{Name: "编号", Code: "no", Type: "C", Length: 8, Key: true, Grade: 1}, {Name: "名称", Code: "name", Type: "C", Length: 20, Required: true, Grade: 1}}
 	table := r.Publish(t, res)
 	r.close()
-	const rounds = 50
+	rounds := 50
+	if os.Getenv("GONGSHU_SOAK") != "" {
+		rounds = 1000
+	}
 	const bad = killRows / 100
 	for round := range rounds {
-		at := points[round%len(points)]
+		at := anywhere
+		if round%2 == 0 {
+			at = points[round/2%len(points)]
+		}
 		killed(t, at, round, dir, "sqlite:"+filepath.Join(dir, "control.db"), "sqlite:"+filepath.Join(dir, "warehouse.db"), table.Code)
 		r := openRig(t, dir)
 		if err := r.intake.Reconcile(t.Context()); err != nil {
@@ -194,13 +215,27 @@ func TestKillInEveryGap(t *testing.T) {
 	}
 	r = openRig(t, dir)
 	defer r.close()
-	page, err := r.Log.Search(t.Context(), audit.Filter{Resource: table.Code, Action: "intake.batch.receipt"}, 0, 200)
-	if err != nil || len(page.Records) != rounds {
-		t.Errorf("%d receipts in the log for %d batches (%v)", len(page.Records), rounds, err)
+	receipts := map[string]int{}
+	for cursor := int64(0); ; {
+		page, err := r.Log.Search(t.Context(), audit.Filter{Resource: table.Code, Action: "intake.batch.receipt"}, cursor, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rec := range page.Records {
+			receipts[rec.Entry.Target]++
+		}
+		if cursor = page.Next; cursor == 0 {
+			break
+		}
 	}
-	all, total, err := r.intake.List(t.Context(), intake.Filter{Limit: 200})
-	if err != nil || total != rounds {
-		t.Errorf("%d batches for %d rounds: %v %v", total, rounds, len(all), err)
+	all, total, err := r.intake.List(t.Context(), intake.Filter{Limit: rounds + 1})
+	if err != nil || total != rounds || len(receipts) != rounds {
+		t.Errorf("%d batches with %d receipts for %d rounds: %v", total, len(receipts), rounds, err)
+	}
+	for _, b := range all {
+		if receipts[b.ID] != 1 {
+			t.Errorf("batch %s has %d receipts", b.ID, receipts[b.ID])
+		}
 	}
 	if _, err := r.intake.Get(t.Context(), "none"); !errs.Is(err, errs.NotFound) {
 		t.Error(err)

@@ -37,9 +37,18 @@ const depth = 4
 
 // Load takes a batch from loading to its receipt (or to failed). Doing it again
 // changes nothing. It returns the batch as it then stands; errs.Conflict when
-// another process is at it.
-func (s *Service) Load(ctx context.Context, id string) (*Batch, error) {
-	b, err := s.Get(ctx, id)
+// another process is at it, errs.Unavailable when a store is full or down: the
+// batch is kept then, and comes back by itself.
+func (s *Service) Load(ctx context.Context, id string) (b *Batch, err error) {
+	defer func() {
+		if errs.Is(err, errs.Unavailable) {
+			err = errs.Newf(errs.Unavailable,
+				"文件已收存为批次 %s，但存储暂不可写，尚未入库；恢复后自动继续，不必重新上传。如持续出现请联系系统管理员检查磁盘与数据库",
+				"the file is kept as batch %s, but a store cannot be written and its rows are not loaded yet; it goes on by itself once it can, so do not send it again. If it stays so, ask the system administrator to check disk and database", id).
+				Because(err).Retry(5)
+		}
+	}()
+	b, err = s.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}

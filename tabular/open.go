@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -337,14 +339,20 @@ func randomAccess(f File, lim Limits) (io.ReaderAt, int64, io.Closer, error) {
 		}
 	}
 	defer r.Close()
+	noRoom := func(err error) error {
+		return errs.New(errs.Unavailable, errs.T("临时存储已满或不可用", "temporary storage is full or down")).Because(err)
+	}
 	tmp, err := os.CreateTemp("", "gongshu-xlsx-")
 	if err != nil {
-		return nil, 0, nil, errs.New(errs.Unavailable, errs.T("无法建立临时文件", "a temporary file could not be made")).Because(err)
+		return nil, 0, nil, noRoom(err)
 	}
 	os.Remove(tmp.Name())
 	n, err := io.Copy(tmp, r)
 	if err != nil {
 		tmp.Close()
+		if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == tmp.Name() {
+			return nil, 0, nil, noRoom(err) // not the file's fault, and not for good
+		}
 		return nil, 0, nil, readFailure(err, 1)
 	}
 	return tmp, n, tmp, nil

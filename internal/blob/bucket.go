@@ -70,8 +70,9 @@ func classify(err error) error {
 	}
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.EIO} {
 		if errors.Is(err, full) {
-			return errs.Newf(errs.Unavailable, "文件存储已满或不可写，本次内容未保存，请联系系统管理员",
-				"the object store is full or cannot be written; nothing of this was kept: tell the system administrator").Because(err)
+			return errs.Newf(errs.Unavailable, "文件存储已满或不可写，本次内容未保存；请联系系统管理员，恢复后重新发送",
+				"the object store is full or cannot be written; nothing of this was kept: tell the system administrator, and send it again once there is room").
+				Because(err).Retry(5)
 		}
 	}
 	return err

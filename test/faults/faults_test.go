@@ -30,7 +30,10 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the demo city")
 	}
-	const rounds = 8
+	rounds := 8
+	if os.Getenv("GONGSHU_SOAK") != "" {
+		rounds = 200
+	}
 	data := filepath.Join(t.TempDir(), "city")
 	if out, errOut, code := program.Run(t, "demo", "--data", data, "--people", "20000", "--build"); code != 0 {
 		t.Fatalf("demo: %d\n%s\n%s", code, out, errOut)
