@@ -177,7 +177,8 @@ type Case struct {
 	SubjectKind, Subject    string // what the case is about: the area's record
 	Resource                string // resource code, "" when none
 	District                string
-	Maker, MakerName        string
+	Maker, MakerName        string   // who sent it last, and is told what comes of it
+	Makers                  []string // everybody who drafted or sent any round: none of them decides on it (FS-40)
 	ReceivedOn              workday.Date
 	OpenedAt, ClosedAt      time.Time
 	DueOn                   string // day of the running clock, "" when none

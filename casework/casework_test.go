@@ -2,6 +2,8 @@ package casework
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,6 +289,45 @@ func TestReturnAndResubmit(t *testing.T) {
 		if _, err := h.Withdraw(t.Context(), consumer, c.ID, ""); !errs.Is(err, errs.Conflict) {
 			t.Errorf("withdrawing twice: %v", err)
 		}
+	})
+}
+
+// Whoever drafted or sent any round of a case is barred from deciding on it, not only
+// the last sender.
+func TestNobodyDecidesOnOwnMaking(t *testing.T) {
+	clause.Covers(t, "FS-40")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		proc, p := conditional(t, "foshan", h.clock.t)
+		colleague, drafter := person("qian", "tax", identity.Steward), person("feng", "tax", identity.Steward)
+		var c Case
+		if err := d.InTx(t.Context(), func(tx *db.Tx) (err error) {
+			c, err = h.OpenTx(t.Context(), tx, consumer, Opening{Procedure: proc, Title: "申请户籍信息", SubjectKind: "request", Subject: "r1", District: "350100", Parties: fourSides, Profile: p.Version(), Makers: []string{drafter.ID}})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		h.decide(t, director, c, profile.RelProvider, Return, "请补充使用对象")
+		if err := d.InTx(t.Context(), func(tx *db.Tx) error {
+			_, err := h.ResubmitTx(t.Context(), tx, colleague, c.ID, drafter.ID, "he")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if c = h.file(t, c).Case; c.Maker != colleague.ID || strings.Join(c.Makers, " ") != "wang feng qian he" {
+			t.Errorf("made by %s, of %v", c.Maker, c.Makers)
+		}
+		task := h.task(t, c, profile.RelProvider).ID
+		for _, id := range c.Makers { // each has become the provider's leader meanwhile
+			_, err := h.Decide(t.Context(), person(id, "civil", identity.Leader), task, Decision{Outcome: Approve})
+			if refused, ok := errors.AsType[*errs.Error](err); !ok || refused.Kind != errs.Forbidden || !slices.Contains(refused.Clauses, "FS-40") {
+				t.Errorf("%s, who made the case, decides: %v", id, err)
+			}
+			if _, err := h.Case(t.Context(), person(id, "elsewhere", identity.Steward), c.ID); err != nil {
+				t.Errorf("%s cannot read the own case: %v", id, err)
+			}
+		}
+		h.decide(t, director, c, profile.RelProvider, Approve, "")
 	})
 }
 

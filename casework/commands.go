@@ -27,6 +27,7 @@ type Opening struct {
 	Profile              string  // version of the profile
 	Parent               string
 	Facts                map[string]any // for the timeline
+	Makers               []string       // who drafted what the case is about, besides who opens it
 	// Since is the day of the event from which clocks that start with receipt count,
 	// where that lies before the day of receipt; zero for the day of receipt.
 	Since workday.Date
@@ -51,7 +52,7 @@ func (s *Service) OpenTx(ctx context.Context, tx *db.Tx, actor identity.Actor, o
 	c := Case{
 		ID: db.NewID(), Number: number, Kind: o.Procedure.Kind, Title: o.Title, State: StateOpen,
 		Step: o.Procedure.Steps[0].Key, SubjectKind: o.SubjectKind, Subject: o.Subject, Resource: o.Resource, District: o.District,
-		Maker: actor.ID, MakerName: actor.Name, ReceivedOn: workday.DateOf(now), OpenedAt: now, Procedure: o.Procedure,
+		Maker: actor.ID, MakerName: actor.Name, Makers: alsoMakers([]string{actor.ID}, o.Makers...), ReceivedOn: workday.DateOf(now), OpenedAt: now, Procedure: o.Procedure,
 		Profile: o.Profile, Parent: o.Parent, Parties: o.Parties,
 	}
 	for _, step := range c.Procedure.Steps {
@@ -195,12 +196,12 @@ func (s *Service) stopClock(ctx context.Context, tx *db.Tx, actor identity.Actor
 	return nil
 }
 
-// taskTarget is a task as policies and log see it. The maker of a case cannot
+// taskTarget is a task as policies and log see it. The makers of a case cannot
 // decide on it; signing for the own side is no decision on it.
 func taskTarget(c Case, t Task) operation.Target {
 	attrs := map[string]any{"post": t.Post, "kind": c.Kind, "step": t.Step}
 	if t.Kind != profile.StepSign {
-		attrs["maker"] = c.Maker
+		attrs["makers"] = c.Makers
 	}
 	return operation.Target{Kind: "case", ID: c.ID, Name: c.Title, Body: t.Body, District: c.District, Resource: c.Resource, Case: c.Number, Attrs: attrs}
 }
@@ -395,9 +396,9 @@ func (s *Service) WithdrawTx(ctx context.Context, tx *db.Tx, actor identity.Acto
 
 // ResubmitTx sends a returned case back to the step that returned it, or to its
 // first step where the procedure says so, in the caller's operation. Who sends it is
-// its maker from now on. The clock has gone on meanwhile unless the city's rules let
+// told from now on; drafters, besides, worked on this round. The clock has gone on meanwhile unless the city's rules let
 // it pause.
-func (s *Service) ResubmitTx(ctx context.Context, tx *db.Tx, actor identity.Actor, id string) (Case, error) {
+func (s *Service) ResubmitTx(ctx context.Context, tx *db.Tx, actor identity.Actor, id string, drafters ...string) (Case, error) {
 	c, err := lockCase(ctx, tx, id)
 	if err != nil {
 		return c, err
@@ -416,6 +417,7 @@ func (s *Service) ResubmitTx(ctx context.Context, tx *db.Tx, actor identity.Acto
 		return c, err
 	}
 	c.State, c.Reason, c.Maker, c.MakerName = StateOpen, "", actor.ID, actor.Name
+	c.Makers = alsoMakers(c.Makers, append([]string{actor.ID}, drafters...)...)
 	if err := addEvent(ctx, tx, c.ID, s.event(actor, "resubmitted", c.Step, s.now(), nil)); err != nil {
 		return c, err
 	}
@@ -588,9 +590,13 @@ func (s *Service) remindCase(ctx context.Context, cal *workday.Calendar, c Case,
 	if err != nil {
 		return 0, err
 	}
+	step := c.Step
+	if c.State == StateReturned { // what waits is the mending, not the step that returned it
+		step = Mend
+	}
 	var want []string
 	for _, kind := range remindersDue(cal, c.Procedure, due, now) {
-		if !have[c.Step+" "+kind] {
+		if !have[step+" "+kind] {
 			want = append(want, kind)
 		}
 	}
@@ -606,7 +612,7 @@ func (s *Service) remindCase(ctx context.Context, cal *workday.Calendar, c Case,
 		}
 		worst := ""
 		for _, kind := range want {
-			fresh, err := addReminder(ctx, tx, c.ID, c.Step, kind, c.DueOn, now)
+			fresh, err := addReminder(ctx, tx, c.ID, step, kind, c.DueOn, now)
 			if err != nil {
 				return err
 			}

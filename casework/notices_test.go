@@ -93,3 +93,42 @@ func TestWhatACaseTells(t *testing.T) {
 		expect(t, "withdrawal by the maker", told())
 	})
 }
+
+// The days go on while a case lies with its applicant, who is reminded; once it is sent
+// again, the step that then waits is.
+func TestAReturnedCaseIsReminded(t *testing.T) {
+	clause.Covers(t, "FZM-17", "FS-42")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := newHouse(t, d)
+		told := h.told()
+		remind := func(on string, tells ...string) {
+			t.Helper()
+			h.clock.on(on)
+			for range 2 {
+				if _, err := h.Remind(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expect(t, on, told(), tells...)
+		}
+		h.clock.on("2026-09-18")
+		c := h.open(t, "fuzhou") // due on 22 October
+		h.decide(t, provider, c, profile.RelProvider, Agree, "")
+		h.decide(t, reviewer, c, profile.RelAuthority, Return, "请补充使用依据")
+		told()
+		remind("2026-10-12")
+		remind("2026-10-20", "case_due → tax steward, not  (FZM-17) 请补充使用依据")
+		remind("2026-10-23", "case_overdue → tax steward, not  (FZM-17) 请补充使用依据")
+		late, total, err := h.Cases(t.Context(), consumer, Filter{State: "late"})
+		if err != nil || total != 1 || late[0].ID != c.ID {
+			t.Errorf("late: %v (%v)", late, err)
+		}
+		if f := h.file(t, c); !f.HasDue || f.DaysLeft >= 0 || f.Moves.Task != "" {
+			t.Errorf("%d days left (%t), moves %+v", f.DaysLeft, f.HasDue, f.Moves)
+		}
+		if err := h.db.InTx(t.Context(), func(tx *db.Tx) error { _, err := h.ResubmitTx(t.Context(), tx, consumer, c.ID); return err }); err != nil {
+			t.Fatal(err)
+		}
+		remind("2026-10-26", "case_overdue → bigdata authority_reviewer, not  (FZM-17)")
+	})
+}

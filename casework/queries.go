@@ -18,7 +18,7 @@ type Filter struct {
 	Body       string // a party to the case
 	Relation   string // in which relation Body is a party
 	KindPrefix string // "sharing."
-	State      string // open, returned, closed, or "late" for open past the due day
+	State      string // open, returned, closed, or "late" for not closed past the due day
 	Outcome    string
 	Resource   string
 	District   string // division code
@@ -82,7 +82,7 @@ func postsOf(actor identity.Actor, acting bool) []string {
 // readTarget says whether the actor's body is a party, for the policies.
 func readTarget(actor identity.Actor, c Case) operation.Target {
 	t := caseTarget(c)
-	t.Attrs["party"] = len(c.Relation(actor.Body)) > 0 || actor.ID != "" && actor.ID == c.Maker
+	t.Attrs["party"] = len(c.Relation(actor.Body)) > 0 || actor.ID != "" && slices.Contains(c.Makers, actor.ID)
 	return t
 }
 
@@ -166,7 +166,7 @@ func (s *Service) File(ctx context.Context, actor identity.Actor, id string) (Fi
 	if f.Attachments, err = attachmentsOf(ctx, q, c.ID); err != nil {
 		return f, err
 	}
-	if c.State == StateOpen {
+	if c.State != StateClosed {
 		cal, err := workday.Load(ctx, q)
 		if err != nil {
 			return f, err

@@ -25,6 +25,16 @@ func checkDecision(t Task, d Decision) error {
 	return nil
 }
 
+// alsoMakers adds people to the makers of a case, each once.
+func alsoMakers(makers []string, more ...string) []string {
+	for _, id := range more {
+		if id != "" && !slices.Contains(makers, id) {
+			makers = append(makers, id)
+		}
+	}
+	return makers
+}
+
 // ownDay refuses the side that waits for an answer to move its day.
 func ownDay() error {
 	return errs.New(errs.Forbidden, errs.T("提出单位不能改变自己所提事项的期限", "the side that put the case up cannot move its deadline"))

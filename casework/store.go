@@ -15,9 +15,9 @@ import (
 	"gongshu/workday"
 )
 
-func joinClauses(ids []string) string { return strings.Join(ids, " ") }
+func joinWords(ids []string) string { return strings.Join(ids, " ") }
 
-func splitClauses(s string) []string { return strings.Fields(s) }
+func splitWords(s string) []string { return strings.Fields(s) }
 
 // nextNumber gives prefix-year-000001 and counts on.
 func nextNumber(ctx context.Context, tx *db.Tx, prefix string, year int) (string, error) {
@@ -37,10 +37,10 @@ func insertCase(ctx context.Context, tx *db.Tx, c Case) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO casework_case (id, number, kind, title, state, step, subject_kind, subject, resource, district,
-		maker, maker_name, received_on, opened_at, procedure, profile, parent)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)`,
+		maker, maker_name, makers, received_on, opened_at, procedure, profile, parent)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)`,
 		c.ID, c.Number, c.Kind, c.Title, c.State, c.Step, c.SubjectKind, c.Subject, c.Resource, c.District,
-		c.Maker, c.MakerName, c.ReceivedOn.String(), db.Ms(c.OpenedAt), string(proc), c.Profile, c.Parent)
+		c.Maker, c.MakerName, joinWords(c.Makers), c.ReceivedOn.String(), db.Ms(c.OpenedAt), string(proc), c.Profile, c.Parent)
 	if err != nil {
 		return err
 	}
@@ -63,23 +63,24 @@ func lockCase(ctx context.Context, tx *db.Tx, id string) (Case, error) {
 }
 
 func updateCase(ctx context.Context, tx *db.Tx, c Case) error {
-	_, err := tx.Exec(ctx, `UPDATE casework_case SET state=$2, outcome=$3, step=$4, closed_at=$5, due_on=$6, due_at=$7, reason=$8, maker=$9, maker_name=$10 WHERE id=$1`,
-		c.ID, c.State, c.Outcome, c.Step, db.Ms(c.ClosedAt), c.DueOn, db.Ms(c.DueAt), c.Reason, c.Maker, c.MakerName)
+	_, err := tx.Exec(ctx, `UPDATE casework_case SET state=$2, outcome=$3, step=$4, closed_at=$5, due_on=$6, due_at=$7, reason=$8, maker=$9, maker_name=$10, makers=$11 WHERE id=$1`,
+		c.ID, c.State, c.Outcome, c.Step, db.Ms(c.ClosedAt), c.DueOn, db.Ms(c.DueAt), c.Reason, c.Maker, c.MakerName, joinWords(c.Makers))
 	return err
 }
 
 const caseColumns = `c.id, c.number, c.kind, c.title, c.state, c.outcome, c.step, c.subject_kind, c.subject, c.resource, c.district,
-	c.maker, c.maker_name, c.received_on, c.opened_at, c.closed_at, c.due_on, c.due_at, c.reason, c.procedure, c.profile, c.parent`
+	c.maker, c.maker_name, c.makers, c.received_on, c.opened_at, c.closed_at, c.due_on, c.due_at, c.reason, c.procedure, c.profile, c.parent`
 
 func scanCase(row db.Row) (Case, error) {
 	var c Case
-	var received, proc string
+	var makers, received, proc string
 	var opened, closed, due int64
 	err := row.Scan(&c.ID, &c.Number, &c.Kind, &c.Title, &c.State, &c.Outcome, &c.Step, &c.SubjectKind, &c.Subject, &c.Resource, &c.District,
-		&c.Maker, &c.MakerName, &received, &opened, &closed, &c.DueOn, &due, &c.Reason, &proc, &c.Profile, &c.Parent)
+		&c.Maker, &c.MakerName, &makers, &received, &opened, &closed, &c.DueOn, &due, &c.Reason, &proc, &c.Profile, &c.Parent)
 	if err != nil {
 		return c, err
 	}
+	c.Makers = splitWords(makers)
 	c.OpenedAt, c.ClosedAt, c.DueAt = db.Time(opened), db.Time(closed), db.Time(due)
 	if c.ReceivedOn, err = workday.ParseDate(received); err != nil {
 		return c, err
@@ -108,7 +109,7 @@ func partiesOf(ctx context.Context, q db.Querier, id string) ([]Party, error) {
 func insertTask(ctx context.Context, tx *db.Tx, t Task) error {
 	_, err := tx.Exec(ctx, `INSERT INTO casework_task (id, case_id, step, step_no, kind, post, relation, body, clock, clauses, state, opened_at, due_on, due_at)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
-		t.ID, t.CaseID, t.Step, t.StepNo, t.Kind, t.Post, t.Relation, t.Body, t.Clock, joinClauses(t.Clauses), t.State, db.Ms(t.OpenedAt), t.DueOn, db.Ms(t.DueAt))
+		t.ID, t.CaseID, t.Step, t.StepNo, t.Kind, t.Post, t.Relation, t.Body, t.Clock, joinWords(t.Clauses), t.State, db.Ms(t.OpenedAt), t.DueOn, db.Ms(t.DueAt))
 	return err
 }
 
@@ -155,7 +156,7 @@ func scanTask(row db.Row, more ...any) (Task, error) {
 	if err := row.Scan(append(into, more...)...); err != nil {
 		return t, err
 	}
-	t.Clauses, t.OpenedAt, t.DueAt, t.DecidedAt = splitClauses(clauses), db.Time(opened), db.Time(due), db.Time(decided)
+	t.Clauses, t.OpenedAt, t.DueAt, t.DecidedAt = splitWords(clauses), db.Time(opened), db.Time(due), db.Time(decided)
 	return t, nil
 }
 
@@ -189,7 +190,7 @@ func saveClock(ctx context.Context, tx *db.Tx, caseID string, c Clock) error {
 func addClockEntry(ctx context.Context, tx *db.Tx, caseID, name string, e ClockEntry) error {
 	_, err := tx.Exec(ctx, `INSERT INTO casework_clock_entry (id, case_id, name, kind, on_date, days, due_on, reason, clauses, calendar, actor, at)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
-		db.NewID(), caseID, name, e.Kind, e.On.String(), e.Days, e.DueOn, e.Reason, joinClauses(e.Clauses), e.Calendar, e.Actor, db.Ms(e.At))
+		db.NewID(), caseID, name, e.Kind, e.On.String(), e.Days, e.DueOn, e.Reason, joinWords(e.Clauses), e.Calendar, e.Actor, db.Ms(e.At))
 	return err
 }
 
@@ -235,7 +236,7 @@ func clockEntries(ctx context.Context, q db.Querier, caseID, name string) ([]Clo
 		if err := row.Scan(&e.ID, &e.Kind, &on, &e.Days, &e.DueOn, &e.Reason, &clauses, &e.Calendar, &e.Actor, &at); err != nil {
 			return e, err
 		}
-		e.Clauses, e.At = splitClauses(clauses), db.Time(at)
+		e.Clauses, e.At = splitWords(clauses), db.Time(at)
 		if e.On, err = workday.ParseDate(on); err != nil {
 			return e, err
 		}
@@ -255,7 +256,7 @@ func addEvent(ctx context.Context, tx *db.Tx, caseID string, e Event) error {
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO casework_event (id, case_id, at, kind, step, actor, actor_name, body, body_name, post, outcome, reason, clauses, facts)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
-		db.NewID(), caseID, db.Ms(e.At), e.Kind, e.Step, e.Actor, e.ActorName, e.Body, e.BodyName, e.Post, e.Outcome, e.Reason, joinClauses(e.Clauses), facts)
+		db.NewID(), caseID, db.Ms(e.At), e.Kind, e.Step, e.Actor, e.ActorName, e.Body, e.BodyName, e.Post, e.Outcome, e.Reason, joinWords(e.Clauses), facts)
 	return err
 }
 
@@ -267,7 +268,7 @@ func eventsOf(ctx context.Context, q db.Querier, caseID string) ([]Event, error)
 		if err := row.Scan(&e.ID, &at, &e.Kind, &e.Step, &e.Actor, &e.ActorName, &e.Body, &e.BodyName, &e.Post, &e.Outcome, &e.Reason, &clauses, &facts); err != nil {
 			return e, err
 		}
-		e.At, e.Clauses = db.Time(at), splitClauses(clauses)
+		e.At, e.Clauses = db.Time(at), splitWords(clauses)
 		if err := json.Unmarshal([]byte(facts), &e.Facts); err != nil {
 			return e, err
 		}
@@ -288,11 +289,11 @@ func addReminder(ctx context.Context, tx *db.Tx, caseID, step, kind, dueOn strin
 	return n == 1, err
 }
 
-// dueCandidates lists the cases with a running deadline at or before the given
-// instant, oldest first, at most limit.
+// dueCandidates lists the cases that are not closed and have a running deadline at or
+// before the given instant, oldest first, at most limit.
 func dueCandidates(ctx context.Context, q db.Querier, until time.Time, after string, limit int) ([]Case, error) {
 	return db.List(ctx, q, scanCase, `SELECT `+caseColumns+` FROM casework_case c
-		WHERE c.state='open' AND c.due_at > 0 AND c.due_at <= $1 AND c.id > $2 ORDER BY c.id LIMIT $3`, db.Ms(until), after, limit)
+		WHERE c.state <> 'closed' AND c.due_at > 0 AND c.due_at <= $1 AND c.id > $2 ORDER BY c.id LIMIT $3`, db.Ms(until), after, limit)
 }
 
 func remindersOf(ctx context.Context, q db.Querier, caseID string) (map[string]bool, error) {
@@ -364,7 +365,7 @@ func deleteDraft(ctx context.Context, tx *db.Tx, owner, kind, subject string) er
 
 // Open deadlines come before cases that have none or are over.
 var caseOrder = map[string]string{"opened": "c.opened_at", "number": "c.number", "title": "c.title",
-	"due": "CASE WHEN c.state = 'open' AND c.due_at > 0 THEN 0 ELSE 1 END, c.due_at"}
+	"due": "CASE WHEN c.state <> 'closed' AND c.due_at > 0 THEN 0 ELSE 1 END, c.due_at"}
 
 func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Case, int, error) {
 	var w db.Where
@@ -381,7 +382,7 @@ func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Ca
 	switch f.State {
 	case "":
 	case "late":
-		w.Add(`c.state = 'open' AND c.due_at > 0 AND c.due_at < ?`, db.Ms(now))
+		w.Add(`c.state <> 'closed' AND c.due_at > 0 AND c.due_at < ?`, db.Ms(now))
 	default:
 		w.Add(`c.state = ?`, f.State)
 	}

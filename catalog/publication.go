@@ -28,7 +28,8 @@ const SubjectResource = "resource"
 // Submit sends a draft on its way, or a returned version once more: everything must be in order. It
 // opens the case whose steps the profile names (sign-off by the department's leader, secrecy review,
 // review by the authority: FZM-12, FZM-31, FS-17, FS-40.2, LY-8, LY-23); its last step puts the version in
-// force. Who submits cannot decide on any of them (FS-40). Errors: errs.Invalid naming all that is
+// force. Who drafted or submitted the version cannot
+// decide on any of them (FS-40). Errors: errs.Invalid naming all that is
 // missing, errs.Conflict when the version is past it or the rows forbid the change.
 func (s *Service) Submit(ctx context.Context, a identity.Actor, addr AddressOf) (*Resource, error) {
 	return s.change(ctx, a, addr, ActSubmit, func(ctx context.Context, tx *db.Tx, r *Resource) error {
@@ -38,11 +39,15 @@ func (s *Service) Submit(ctx context.Context, a identity.Actor, addr AddressOf) 
 		if err := s.inOrder(ctx, tx, r); err != nil {
 			return err
 		}
+		makers, err := drafters(ctx, tx, r.ID, r.Version)
+		if err != nil {
+			return err
+		}
 		if r.State == Returned {
-			if _, err := s.deps.Cases.ResubmitTx(ctx, tx, a, r.Case); err != nil {
+			if _, err := s.deps.Cases.ResubmitTx(ctx, tx, a, r.Case, makers...); err != nil {
 				return err
 			}
-		} else if err := s.open(ctx, tx, a, r); err != nil {
+		} else if err := s.open(ctx, tx, a, r, makers); err != nil {
 			return err
 		}
 		now, err := getVersionByID(ctx, tx, r.ID, -1)
@@ -55,7 +60,7 @@ func (s *Service) Submit(ctx context.Context, a identity.Actor, addr AddressOf) 
 	})
 }
 
-func (s *Service) open(ctx context.Context, tx *db.Tx, a identity.Actor, r *Resource) error {
+func (s *Service) open(ctx context.Context, tx *db.Tx, a identity.Actor, r *Resource, makers []string) error {
 	policy := s.Policy()
 	provider, err := s.deps.Body(ctx, r.Body)
 	if err != nil {
@@ -71,7 +76,7 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, a identity.Actor, r *Reso
 			{Relation: profile.RelProvider, Body: provider.ID, BodyName: provider.Name},
 			{Relation: profile.RelAuthority, Body: authority.ID, BodyName: authority.Name},
 		},
-		Facts: map[string]any{"version": r.Version},
+		Facts: map[string]any{"version": r.Version}, Makers: makers,
 		Begun: func(ctx context.Context, tx *db.Tx, c casework.Case) error {
 			r.Case, r.State = c.Number, Signing
 			return s.keep(ctx, tx, a, r, "submit", c.Number)

@@ -277,6 +277,12 @@ func events(ctx context.Context, q db.Querier, resource string) ([]Event, error)
 	}, `SELECT version, at, action, actor, name, post, note FROM catalog_event WHERE resource = $1 ORDER BY at DESC, id DESC`, resource)
 }
 
+// drafters are the people who wrote at a version, a draft of it that was thrown away included.
+func drafters(ctx context.Context, q db.Querier, resource string, version int) ([]string, error) {
+	return db.Values[string](ctx, q, `SELECT DISTINCT actor FROM catalog_event
+		WHERE resource = $1 AND version = $2 AND action IN ('create', 'import', 'edit', 'revise') ORDER BY actor`, resource, version)
+}
+
 // namesLike lists the newest versions' names of all resources but one, for the search for duplicates.
 func eachName(ctx context.Context, q db.Querier, except string, fn func(id, code, name, body, bodyName string)) error {
 	rows, err := q.Query(ctx, `SELECT c.id, c.code, v.name, c.body, v.body_name FROM catalog_resource c

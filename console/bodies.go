@@ -288,7 +288,7 @@ func (c *Console) body(w http.ResponseWriter, r *http.Request) {
 	}
 	if v.filing.Latest != nil {
 		ft := t
-		ft.Attrs = map[string]any{"maker": v.filing.Latest.FiledBy}
+		ft.Attrs = map[string]any{"makers": []string{v.filing.Latest.FiledBy}}
 		v.mayReceive = v.filing.Latest.ReceivedAt.IsZero() && c.may(r, "org.filing.receive", ft)
 	}
 	if v.mayClients {

@@ -92,7 +92,7 @@ func (c *Console) caseRows(ctx context.Context, cal *workday.Calendar, list []ca
 		}
 		var clock templ.Component = ui.Text("—")
 		tone := ui.Plain
-		if left, ok := casework.DaysLeft(cal, cs.DueOn, c.Now()); ok && cs.State == casework.StateOpen {
+		if left, ok := casework.DaysLeft(cal, cs.DueOn, c.Now()); ok && cs.State != casework.StateClosed {
 			info := clockOf(casework.File{Case: cs, DaysLeft: left, HasDue: true})
 			clock = ui.Clock(info)
 			if left < 0 {

@@ -1249,7 +1249,7 @@ func progressCard(v resourceView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.file != nil && v.file.Case.State == casework.StateOpen {
+			if v.file != nil && v.file.Case.State != casework.StateClosed {
 				templ_7745c5c3_Err = caseClock(*v.file).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

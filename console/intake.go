@@ -401,7 +401,7 @@ func (c *Console) showChannels(w http.ResponseWriter, r *http.Request, status in
 		return
 	}
 	v.mayAsk = c.may(r, "intake.channel.request", ownTarget(a))
-	v.mayDecide = c.may(r, "intake.channel.decide", operation.Target{Body: a.Body, District: a.District, Attrs: map[string]any{"maker": ""}})
+	v.mayDecide = c.may(r, "intake.channel.decide", operation.Target{Body: a.Body, District: a.District, Attrs: map[string]any{"makers": []string{}}})
 	v.now, v.own, v.person = c.Now(), a.Body, a.ID
 	body := a.Body
 	if f := scope(a, intake.Filter{}); f.Body == "" {

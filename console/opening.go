@@ -181,7 +181,7 @@ func (c *Console) openingItem(ctx context.Context, a identity.Actor, code string
 	v.mayAssess = v.resource.Current && c.Door.May(a, opendata.ActAssess, v.target) == nil
 	publish := v.target
 	if v.assessment != nil {
-		publish.Attrs = map[string]any{"maker": v.assessment.MadeBy}
+		publish.Attrs = map[string]any{"makers": []string{v.assessment.MadeBy}}
 	}
 	v.mayPublish = c.Door.May(a, opendata.ActPublish, publish)
 	v.mayAway = v.entry != nil && v.entry.State != opendata.Withdrawn && c.Door.May(a, opendata.ActWithdraw, v.target) == nil

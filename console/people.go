@@ -228,7 +228,7 @@ func (c *Console) person(w http.ResponseWriter, r *http.Request) {
 		t := org.HoldingTarget(h)
 		v.mayEnd[h.ID] = c.may(r, "org.post.end", t)
 		v.mayHandOver[h.ID] = c.may(r, "org.post.propose", t)
-		t.Attrs["maker"] = h.ProposedBy
+		t.Attrs["makers"] = []string{h.ProposedBy}
 		v.mayConfirm[h.ID] = c.may(r, "org.post.confirm", t)
 		if _, known := v.proposers[h.ProposedBy]; !known {
 			v.proposers[h.ProposedBy] = c.Org.PersonName(ctx, h.ProposedBy)

@@ -37,7 +37,7 @@ func (c *Console) postTodos(ctx context.Context, a identity.Actor) ([]Todo, erro
 	var todos []Todo
 	for _, h := range pending {
 		t := org.HoldingTarget(h)
-		t.Attrs["maker"] = h.ProposedBy
+		t.Attrs["makers"] = []string{h.ProposedBy}
 		if c.Door.May(a, "org.post.confirm", t) != nil {
 			continue
 		}
@@ -79,7 +79,7 @@ func (c *Console) filingTodos(ctx context.Context, a identity.Actor) ([]Todo, er
 		if s.Latest == nil || !s.Latest.ReceivedAt.IsZero() {
 			continue
 		}
-		t := operation.Target{Kind: "filing", Body: s.Body.ID, District: s.Body.District, Attrs: map[string]any{"maker": s.Latest.FiledBy}}
+		t := operation.Target{Kind: "filing", Body: s.Body.ID, District: s.Body.District, Attrs: map[string]any{"makers": []string{s.Latest.FiledBy}}}
 		if c.Door.May(a, "org.filing.receive", t) != nil {
 			continue
 		}

@@ -63,7 +63,7 @@ func (c *Console) posts(w http.ResponseWriter, r *http.Request) {
 		if post := v.list.Get("post"); post != "" && post != string(h.Post) || !strings.Contains(h.PersonName+" "+h.BodyName, v.list.Q) {
 			continue
 		}
-		t.Attrs["maker"] = h.ProposedBy
+		t.Attrs["makers"] = []string{h.ProposedBy}
 		v.may[h.ID] = c.Door.May(a, "org.post.confirm", t)
 		v.mayAny = v.mayAny || v.may[h.ID] == nil
 		v.pending = append(v.pending, h)

@@ -471,7 +471,7 @@ func checkChannel(r *catalog.Resource, c Channel, now time.Time) error {
 }
 
 func channelTarget(c Channel) operation.Target {
-	return operation.Target{Kind: "channel", ID: c.ID, Name: c.ResourceName, Body: c.Body, District: c.District, Resource: c.Code, Attrs: map[string]any{"maker": c.RequestedBy}}
+	return operation.Target{Kind: "channel", ID: c.ID, Name: c.ResourceName, Body: c.Body, District: c.District, Resource: c.Code, Attrs: map[string]any{"makers": []string{c.RequestedBy}}}
 }
 
 // DecideChannel is the authority's answer, with its reason.

@@ -127,7 +127,7 @@ func (s *Service) Publish(ctx context.Context, actor identity.Actor, code string
 		return nil, err
 	}
 	if a != nil {
-		target.Attrs = map[string]any{"maker": a.MadeBy}
+		target.Attrs = map[string]any{"makers": []string{a.MadeBy}}
 	}
 	var out *Entry
 	err = s.deps.Door.Do(ctx, actor, ActPublish, target, func(ctx context.Context, tx *db.Tx) error {

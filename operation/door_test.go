@@ -261,7 +261,7 @@ func TestDuties(t *testing.T) {
 		"two administrators": {with(func(a *identity.Actor) {
 			a.Posts = []identity.Post{identity.Auditor, identity.SystemAdmin}
 		}), act, own, "duties.three_admins"},
-		"own making":   {steward(), act, operation.Target{ID: "p1", Attrs: map[string]any{"maker": "p1"}}, "duties.own_making"},
+		"own making":   {steward(), act, operation.Target{ID: "p1", Attrs: map[string]any{"makers": []string{"p0", "p1"}}}, "duties.own_making"},
 		"first secret": {with(func(a *identity.Actor) { a.MustChange = true }), "identity.own.post", own, "duties.first_secret"},
 	} {
 		d, err := set.Decide(c.actor, c.action, c.target)

@@ -33,8 +33,8 @@
 //     data to the county's own authority) and admin_subject (Attrs["posts"] of
 //     the target person names one of the three administrators).
 //
-// Attrs["maker"], the id of the person who made the case, makes the door refuse
-// that person: nobody decides on a case of own making. Pass it when the action decides.
+// Attrs["makers"], the ids of the people who made the case, makes the door refuse
+// them: nobody decides on a case of own making. Pass it when the action decides.
 // A policy that reads a missing attribute permits nothing, and if it forbids, refuses.
 //
 // # The matrix

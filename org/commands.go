@@ -189,7 +189,7 @@ func (s *Service) ReceiveFiling(ctx context.Context, actor identity.Actor, id st
 		return errs.New(errs.NotFound, errs.T("没有这份备案", "There is no such filing"))
 	}
 	f := list[0]
-	target := operation.Target{Kind: "filing", ID: id, Name: f.BodyName, Body: f.Body, District: f.District, Attrs: map[string]any{"maker": f.FiledBy}}
+	target := operation.Target{Kind: "filing", ID: id, Name: f.BodyName, Body: f.Body, District: f.District, Attrs: map[string]any{"makers": []string{f.FiledBy}}}
 	return s.door.Do(ctx, actor, "org.filing.receive", target, func(ctx context.Context, tx *db.Tx) error {
 		return receiveFiling(ctx, tx, id, actor.ID, s.now())
 	})

@@ -122,7 +122,7 @@ func (s *Service) Confirm(ctx context.Context, actor identity.Actor, id string) 
 		return err
 	}
 	target := holdingTarget(h)
-	target.Attrs["maker"] = h.ProposedBy
+	target.Attrs["makers"] = []string{h.ProposedBy}
 	return s.door.Do(ctx, actor, "org.post.confirm", target, func(ctx context.Context, tx *db.Tx) error {
 		return s.confirmTx(ctx, tx, actor.ID, h)
 	})
@@ -174,7 +174,7 @@ func (s *Service) Decline(ctx context.Context, actor identity.Actor, id, reason 
 		return errs.New(errs.Invalid, errs.T("请写明不予确认的理由", "Give the reason for the refusal")).In("reason")
 	}
 	target := holdingTarget(h)
-	target.Attrs["maker"] = h.ProposedBy
+	target.Attrs["makers"] = []string{h.ProposedBy}
 	return s.door.Do(ctx, actor, "org.post.decline", target, func(ctx context.Context, tx *db.Tx) error {
 		h.State, h.DecidedBy, h.DecidedAt, h.Answer = Declined, actor.ID, s.now(), reason
 		return moveHolding(ctx, tx, h, Proposed)

@@ -18,6 +18,7 @@ CREATE TABLE casework_case (
   district     TEXT NOT NULL DEFAULT '',
   maker        TEXT NOT NULL,
   maker_name   TEXT NOT NULL,
+  makers       TEXT NOT NULL,              -- ids of all who drafted or sent any round, separated by blanks
   received_on  TEXT NOT NULL,
   opened_at    BIGINT NOT NULL,
   closed_at    BIGINT NOT NULL DEFAULT 0,
