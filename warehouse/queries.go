@@ -166,10 +166,9 @@ type pointPlan struct {
 
 // pointCall is what one Read needs and the next can use again.
 type pointCall struct {
-	args   []Value
-	row    []Value
-	params [][]byte
-	text   []byte
+	args []Value
+	row  []Value
+	wire pointWire
 }
 
 // Point compiles a point read; it refuses columns and filters that the table
@@ -219,7 +218,7 @@ func (p *Point) compile(t *table) (*pointPlan, error) {
 	plan := &pointPlan{table: t, out: out, key: key, sql: q.sql.String(), fixed: q.args[len(key):]}
 	plan.name = statementName(plan.sql)
 	plan.calls.New = func() any {
-		return &pointCall{args: append(make([]Value, len(key)), plan.fixed...), row: make([]Value, len(out)), params: make([][]byte, len(q.args))}
+		return &pointCall{args: append(make([]Value, len(key)), plan.fixed...), row: make([]Value, len(out)), wire: newPointWire(plan, len(q.args))}
 	}
 	return plan, nil
 }

@@ -500,11 +500,14 @@ func (s *Store) keyClashes(ctx context.Context, t *table, key []string) ([]errs.
 
 // isMissingTable tells that a cached generation has been dropped by another node.
 func isMissingTable(err error) bool {
+	if err == nil {
+		return false
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "0A000"
 	}
-	return err != nil && (strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column"))
+	return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
 }
 
 // anyTombstone tells whether keys were deleted after a stamp: without any, a scan

@@ -21,7 +21,10 @@ import (
 )
 
 // pgStore speaks PostgreSQL's own protocol: binary COPY in, prepared binary reads out.
-type pgStore struct{ pool *pgxpool.Pool }
+type pgStore struct {
+	pool   *pgxpool.Pool
+	points pointQueue
+}
 
 func (p *pgStore) close() error { return nil } // the pool belongs to db.DB
 
@@ -316,43 +319,6 @@ func openOn(ctx context.Context, conn *pgxpool.Conn, text string, args []Value, 
 	}
 	c.result = conn.Conn().PgConn().ExecPrepared(ctx, name, parameters(args), nil, binaryFormat)
 	return c, nil
-}
-
-func (p *pgStore) point(ctx context.Context, plan *pointPlan, call *pointCall, out *Rows) error {
-	conn, err := p.pool.Acquire(ctx)
-	if err != nil {
-		return db.Classify(err)
-	}
-	defer conn.Release()
-	c := conn.Conn()
-	if _, err := c.Prepare(ctx, plan.name, plan.sql); err != nil {
-		return err
-	}
-	// One buffer for all parameters, so grown first: a slice into it must not move.
-	size := 0
-	for _, v := range call.args {
-		size += 24 + len(v.S)
-	}
-	if cap(call.text) < size {
-		call.text = make([]byte, 0, size)
-	}
-	text := call.text[:0]
-	for i, v := range call.args {
-		from := len(text)
-		text = appendParameter(text, v)
-		call.params[i] = text[from:len(text):len(text)]
-	}
-	cur := pgCursor{out: plan.out, result: c.PgConn().ExecPrepared(ctx, plan.name, call.params, nil, binaryFormat)}
-	for {
-		ok, err := cur.next(call.row)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return nil
-		}
-		out.add(call.row)
-	}
 }
 
 func statementName(text string) string {

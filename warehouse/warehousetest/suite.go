@@ -12,7 +12,9 @@ import (
 	"math/big"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +142,7 @@ func Run(t *testing.T) {
 		{"changes since a token", changes},
 		{"a row filter hides deletions it cannot tell", filteredChanges},
 		{"point reads", points},
+		{"point reads of many at once", manyPoints},
 		{"filters", filters},
 		{"statistics", statistics},
 		{"existence", existence},
@@ -512,6 +515,61 @@ func points(t *testing.T, s *warehouse.Store) {
 	}
 	_, err = s.Point(t.Context(), warehouse.PointSpec{Resource: "none", Key: []string{"c1"}, Limit: 1})
 	isKind(t, err, errs.NotFound)
+}
+
+// manyPoints: reads that share a round trip each get their own rows, also when one
+// among them is refused because another process has replaced its table.
+func manyPoints(t *testing.T, s *warehouse.Store) {
+	const rows, callers, reads = 200, 48, 40
+	other, err := s.Again(t.Context())
+	must(t, err)
+	defer other.Close()
+	var compiled []*warehouse.Point
+	fill := func(resource, batch string) {
+		t.Helper()
+		source := Generated(rows, func(b *tabular.Block, row int) {
+			b.AddString(strconv.Itoa(row + 1))
+			b.AddString(resource + " " + strconv.Itoa(row+1))
+			for range 6 {
+				b.Add(nil)
+			}
+		})
+		_, err := other.Load(t.Context(), warehouse.LoadSpec{Resource: resource, Batch: batch, Mode: warehouse.Replace, At: At, Source: source})
+		must(t, err)
+	}
+	resources := []string{"r1", "r2"}
+	for _, r := range resources {
+		must(t, s.EnsureTable(t.Context(), People(r)))
+		fill(r, "first")
+		p, err := s.Point(t.Context(), warehouse.PointSpec{Resource: r, Key: []string{"c1"}, Columns: []string{"c2"}, Limit: 1})
+		must(t, err)
+		compiled = append(compiled, p)
+	}
+	var group sync.WaitGroup
+	faults := make(chan error, callers)
+	for c := range callers {
+		group.Go(func() {
+			var got warehouse.Rows
+			for i := range reads {
+				which, row := (c+i)%2, strconv.Itoa((c*reads+i)%rows+1)
+				if err := compiled[which].Read(t.Context(), &got, []warehouse.Value{warehouse.StringValue(row)}); err != nil {
+					faults <- err
+					return
+				}
+				if want := resources[which] + " " + row; got.Len() != 1 || got.Row(0)[0].S != want {
+					faults <- fmt.Errorf("asked for %q, got %d rows", want, got.Len())
+					return
+				}
+			}
+		})
+	}
+	fill("r2", "again")
+	must(t, other.Sweep(t.Context(), time.Now()))
+	group.Wait()
+	close(faults)
+	for err := range faults {
+		t.Error(err)
+	}
 }
 
 func filters(t *testing.T, s *warehouse.Store) {
