@@ -86,6 +86,7 @@ func (l *Log) AppendTx(ctx context.Context, tx *db.Tx, entries ...Entry) (seq in
 		return 0, err
 	}
 	tx.AfterCommit(func() {
+		l.recent.add(first, b.leaves, b.contents)
 		l.report(nil)
 		l.notify()
 	})
@@ -171,6 +172,7 @@ func (l *Log) commit() bool {
 	l.report(b.err)
 	close(b.done)
 	if b.err == nil {
+		l.recent.add(b.first, b.leaves, b.contents)
 		l.notify()
 	} else {
 		// A store that fails at once must not turn the appender into a spin.

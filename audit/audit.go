@@ -113,6 +113,7 @@ type Log struct {
 	probed  atomic.Int64  // when Ready last let a caller through while down
 	changed chan struct{} // tells Run that there is something to integrate
 	tree    treeCache
+	recent  recent
 }
 
 // State is whether the log takes entries; pages and health checks show it.

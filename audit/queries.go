@@ -143,7 +143,7 @@ func (l *Log) Entries(ctx context.Context, from, to int64, fn func(Record) error
 // Contents is Entries without parsing: fn gets the canonical form, nil when
 // retention has pruned it, and keeps nothing of it.
 func (l *Log) Contents(ctx context.Context, from, to int64, fn func(seq int64, content []byte) error) error {
-	return readEntries(ctx, l.db, from, to, func(r row) error { return fn(r.seq, r.content) })
+	return l.read(ctx, from, to, func(r row) error { return fn(r.seq, r.content) })
 }
 
 // Verify is VerifyStore on the log's own store.

@@ -127,6 +127,10 @@ func cutString(b []byte) (inner, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return nil, nil, false
 	}
+	end := bytes.IndexByte(b[1:], '"') + 1
+	if end > 0 && bytes.IndexByte(b[1:end], '\\') < 0 {
+		return b[1:end], b[end+1:], true
+	}
 	for i := 1; i < len(b); i++ {
 		switch b[i] {
 		case '\\':

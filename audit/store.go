@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gongshu/internal/db"
@@ -65,7 +66,17 @@ func newWriter(d *db.DB) writer {
 type pgWriter struct {
 	pool *pgxpool.Pool
 	conn *pgx.Conn
+	// The parameters of the statement in PostgreSQL's binary form, used again for
+	// each batch.
+	count, leaves, contents []byte
 }
+
+const appendSQL = `
+	WITH head AS (UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size - $1 AS first),
+	added AS (INSERT INTO audit_entry (seq, leaf, content)
+		SELECT head.first + e.n - 1, e.leaf, e.content
+		FROM head, unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS e (leaf, content, n))
+	SELECT first FROM head`
 
 func (w *pgWriter) write(leaves [][]byte, contents []string) (first int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
@@ -77,16 +88,40 @@ func (w *pgWriter) write(leaves [][]byte, contents []string) (first int64, err e
 		}
 		w.conn = taken.Hijack()
 	}
-	err = w.conn.QueryRow(ctx, `
-		WITH head AS (UPDATE audit_head SET size = size + $1 WHERE id = 1 RETURNING size - $1 AS first),
-		added AS (INSERT INTO audit_entry (seq, leaf, content)
-			SELECT head.first + e.n - 1, e.leaf, e.content
-			FROM head, unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS e (leaf, content, n))
-		SELECT first FROM head`, int64(len(leaves)), leaves, contents).Scan(&first)
-	if err != nil {
+	if first, err = w.send(ctx, leaves, contents); err != nil {
 		w.close() // whatever its state, the next batch begins on a new one
 	}
 	return first, db.Classify(err)
+}
+
+func (w *pgWriter) send(ctx context.Context, leaves [][]byte, contents []string) (first int64, err error) {
+	statement, err := w.conn.Prepare(ctx, "audit_append", appendSQL)
+	if err != nil {
+		return 0, err
+	}
+	w.count = binary.BigEndian.AppendUint64(w.count[:0], uint64(len(leaves)))
+	w.leaves = appendArray(w.leaves[:0], pgtype.ByteaOID, leaves)
+	w.contents = appendArray(w.contents[:0], pgtype.TextOID, contents)
+	result := w.conn.PgConn().ExecStatement(ctx, statement, [][]byte{w.count, w.leaves, w.contents}, []int16{1}, []int16{1}).Read()
+	if result.Err != nil {
+		return 0, result.Err
+	}
+	if len(result.Rows) != 1 || len(result.Rows[0]) != 1 || len(result.Rows[0][0]) != 8 {
+		return 0, errors.New("audit_head has no row")
+	}
+	return int64(binary.BigEndian.Uint64(result.Rows[0][0])), nil
+}
+
+// appendArray appends a list as PostgreSQL reads an array in binary: one dimension
+// from 1, no NULL.
+func appendArray[T []byte | string](dst []byte, element uint32, list []T) []byte {
+	for _, n := range []uint32{1, 0, element, uint32(len(list)), 1} {
+		dst = binary.BigEndian.AppendUint32(dst, n)
+	}
+	for _, v := range list {
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(len(v))), v...)
+	}
+	return dst
 }
 
 func (w *pgWriter) close() error {

@@ -410,7 +410,7 @@ func (l *Log) integrate(ctx context.Context) (more bool, err error) {
 	if full > size {
 		next = size >> tileHeight << tileHeight
 	}
-	err = readEntries(ctx, l.db, next, to, func(r row) error {
+	err = l.read(ctx, next, to, func(r row) error {
 		if r.seq != next {
 			return l.tampered(next, "条目缺失", "the entry is missing")
 		}

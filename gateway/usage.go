@@ -80,6 +80,9 @@ type usagePiece struct {
 	lines                     []byte
 }
 
+// lineRooms are buffers for the lines of a piece.
+var lineRooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // usageSum is what one step adds to a day.
 type usageSum struct {
 	day, grant, provider, consumer, outcome string
@@ -101,6 +104,11 @@ func (s *Service) Project(ctx context.Context) (more bool, err error) {
 	}
 	to := min(size, from+usageStep)
 	pieces, sums, err := s.gather(ctx, from, to)
+	defer func() {
+		for _, p := range pieces {
+			lineRooms.Put(&p.lines)
+		}
+	}()
 	if err != nil {
 		return false, err
 	}
@@ -128,7 +136,7 @@ func (s *Service) gather(ctx context.Context, from, to int64) (pieces []*usagePi
 		p := place[key]
 		if p == nil {
 			p = &usagePiece{until: to, grant: string(g.grant), provider: string(g.provider), consumer: string(g.consumer),
-				resource: string(g.resource), mode: g.mode, first: g.at, last: g.at}
+				resource: string(g.resource), mode: g.mode, first: g.at, last: g.at, lines: (*lineRooms.Get().(*[]byte))[:0]}
 			place[key], pieces = p, append(pieces, p)
 		}
 		p.first, p.last, p.lastSeq = min(p.first, g.at), max(p.last, g.at), seq
