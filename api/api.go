@@ -18,7 +18,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,7 +73,7 @@ type API struct {
 // bySystems is the security of what only systems call.
 var bySystems = []map[string][]string{{"key": {}}, {"signature": {}}}
 
-// words guards huma's global constructor of errors.
+// words guards huma's global constructors of errors.
 var words sync.Once
 
 // New makes the handler. Wrap it with web.Site.Wrap.
@@ -88,18 +87,42 @@ func New(deps Deps) http.Handler {
 	a := &API{Deps: deps, mux: http.NewServeMux()}
 	a.open()
 	a.routes()
-	a.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		web.Fail(w, r, errs.New(errs.NotFound, errs.T("没有这个接口，或请求方法不对；接口清单见 /api/openapi.json", "there is no such operation, or not with this method; see /api/openapi.json")))
-	})
+	return a.routed()
+}
+
+// routed is the operations behind the one entrance, and an answer where there is none.
+func (a *API) routed() http.Handler {
+	a.mux.Handle("/api/", web.Unrouted(a.mux, errs.T("没有这个接口；接口清单见 /api/openapi.json", "there is no such operation; see /api/openapi.json")))
 	return a.enter(a.mux)
 }
 
 // open begins the OpenAPI document.
 func (a *API) open() {
-	words.Do(func() { huma.NewError = newProblem })
+	words.Do(func() {
+		huma.NewError = func(status int, msg string, faults ...error) huma.StatusError {
+			return newProblem(context.Background(), status, msg, faults...)
+		}
+		huma.NewErrorWithContext = func(c huma.Context, status int, msg string, faults ...error) huma.StatusError {
+			ctx := context.Background()
+			if c != nil {
+				ctx = c.Context()
+			}
+			return newProblem(ctx, status, msg, faults...)
+		}
+	})
 	config := huma.DefaultConfig(a.Brand.EN, a.Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/api/openapi", "", ""
 	config.CreateHooks, config.Transformers = nil, nil
+	config.RejectUnknownQueryParameters = true
+	plain := huma.DefaultJSONFormat
+	plain.Unmarshal = func(body []byte, into any) error {
+		err := decodeJSON(body, into, false)
+		if e, ok := errs.As(err); ok {
+			return errors.New(e.Text.EN) // huma keeps only what Error says; schemaFault reads it
+		}
+		return err
+	}
+	config.Formats = map[string]huma.Format{"application/json": plain, "json": plain}
 	config.Info.Description = a.Brand.ZH + "。系统以接口密钥调用，人员以管理端的登录会话调用；错误以 application/problem+json 返回，写明字段、原因和条款。\n\n" +
 		"Systems call with an API key, people with their session of the console; errors are application/problem+json with field, reason and article."
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
@@ -214,7 +237,7 @@ func Register[I, O any](a *API, op huma.Operation, handler func(ctx context.Cont
 // declare puts in a plain handler and describes it in the OpenAPI document.
 // Paths with {code} take a resource code whose slash is written "-".
 func (a *API) declare(op huma.Operation, handler http.Handler) {
-	a.mux.Handle(op.Method+" "+op.Path, handler)
+	a.mux.Handle(op.Method+" "+op.Path, knownQuery(op.Parameters, handler))
 	a.huma.OpenAPI().AddOperation(&op)
 }
 
@@ -239,7 +262,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 
 // newProblem turns huma's own refusals (a body that does not fit the schema) into
 // the same form.
-func newProblem(status int, msg string, faults ...error) huma.StatusError {
+func newProblem(ctx context.Context, status int, msg string, faults ...error) huma.StatusError {
 	kind := errs.Invalid
 	text := errs.T("请求不符合接口定义", "the request does not fit the definition of the operation")
 	switch {
@@ -252,23 +275,22 @@ func newProblem(status int, msg string, faults ...error) huma.StatusError {
 	case status >= 500:
 		kind, text = errs.Internal, errs.T("程序出错", "the program failed")
 	}
-	e := errs.New(kind, text)
+	var problems []errs.Problem
 	for _, f := range faults {
-		field, message := "", ""
-		var detail huma.ErrorDetailer
-		if errors.As(f, &detail) {
-			d := detail.ErrorDetail()
-			field, message = strings.TrimPrefix(d.Location, "body."), d.Message
-		} else if f != nil {
-			message = f.Error()
-		}
-		if message != "" {
-			e.Problems = append(e.Problems, errs.Problem{Field: field, Code: "schema", Text: errs.T(message, message)})
+		if p, ok := schemaFault(f); ok {
+			problems = append(problems, p)
 		}
 	}
-	if len(e.Problems) == 0 && msg != "" && status < 500 {
-		e.Problems = append(e.Problems, errs.Problem{Code: "schema", Text: errs.T(msg, msg)})
+	if len(problems) == 0 && msg != "" && status < 500 {
+		problems = append(problems, errs.Problem{Field: "body", Code: "schema", Text: errs.T(inChinese(msg), msg)})
 	}
-	p := web.NewProblem(context.Background(), e, web.Chinese)
+	field := ""
+	if len(problems) > 0 {
+		first := problems[0]
+		field = first.Field
+		text = errs.T(text.ZH+"："+field+" "+first.Text.ZH, text.EN+": "+field+": "+first.Text.EN)
+	}
+	e := errs.New(kind, text).In(field).With(problems...)
+	p := web.NewProblem(ctx, e, web.Lang(ctx))
 	return &problem{p}
 }

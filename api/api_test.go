@@ -52,7 +52,7 @@ func TestErrorsOfOperations(t *testing.T) {
 		_ = json.Unmarshal(w.Body.Bytes(), &p)
 		return w, p
 	}
-	own := a.enter(a.mux)
+	own := a.routed()
 	if w, _ := call(own, "POST", "/api/v1/echo", `{"name":"li"}`); w.Code != 200 || !strings.Contains(w.Body.String(), "c1") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -65,6 +65,29 @@ func TestErrorsOfOperations(t *testing.T) {
 	}
 	if w, p := call(own, "POST", "/api/v1/echo", `{"name":"much too long"}`); w.Code != 422 || len(p.Errors) != 1 || p.Errors[0].Field != "name" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for body, field := range map[string]string{`{"name":1}`: "name", `{}`: "name", `{"name":"li","age":1}`: "age", `{"name":"li","name":"wu"}`: "name", `{"name":`: "body",
+		`{"name":"li"} {}`: "body", ``: "body", `[]`: "body", `{"name":{"a":1,"b":[{"a":1},{"a":2}],"a":2}}`: "a"} {
+		w, p := call(own, "POST", "/api/v1/echo", body)
+		if w.Code != 422 || p.Field != field || p.Instance == "" || len(p.Errors) == 0 || p.Errors[0].Message == "" || strings.Contains(p.Title, "expected") {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+		r := httptest.NewRequest("POST", "/api/v1/echo", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept-Language", "en")
+		english := httptest.NewRecorder()
+		site.Wrap(own).ServeHTTP(english, r)
+		if strings.ContainsFunc(english.Body.String()[:strings.Index(english.Body.String(), `"status"`)], func(r rune) bool { return r > 0x2fff }) {
+			t.Errorf("%s: not in English: %s", body, english.Body)
+		}
+	}
+	if w, p := call(own, "POST", "/api/v1/echo?nmae=1", `{"name":"li"}`); w.Code != 422 || p.Field != "nmae" {
+		t.Errorf("unknown parameter: %d %s", w.Code, w.Body)
+	}
+	for _, method := range []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS"} {
+		if w, _ := call(own, method, "/api/v1/echo", ""); w.Code != 405 || w.Header().Get("Allow") != "POST" || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v", method, w.Code, w.Header())
+		}
 	}
 	if w, p := call(h, "GET", "/api/v1/nothing", ""); w.Code != 404 || p.Title == "" {
 		t.Errorf("%d %s", w.Code, w.Body)

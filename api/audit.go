@@ -28,9 +28,7 @@ func Proofs(log *audit.Log) http.Handler {
 	mux.HandleFunc("GET /audit/tile/{path...}", p.tile)
 	mux.HandleFunc("GET /audit/proof/inclusion", p.inclusion)
 	mux.HandleFunc("GET /audit/proof/consistency", p.consistency)
-	mux.HandleFunc("/audit/", func(w http.ResponseWriter, r *http.Request) {
-		web.WriteProblem(w, r, errs.New(errs.NotFound, errs.T("没有这个地址，公开的只有检查点、瓦片和证明", "there is no such address; public are the checkpoint, the tiles and the proofs")))
-	})
+	mux.Handle("/audit/", web.Unrouted(mux, errs.T("没有这个地址，公开的只有检查点、瓦片和证明", "there is no such address; public are the checkpoint, the tiles and the proofs")))
 	return mux
 }
 

@@ -110,7 +110,7 @@ func (a *API) registerCatalog() {
 	tags := []string{"Catalog 目录"}
 	schema := a.resourceSchema()
 	Register(a, huma.Operation{Method: http.MethodGet, Path: "/api/v1/catalog", Tags: tags, OperationID: "searchCatalog", Summary: "检索目录 Search the catalog",
-		Description: "share: what is in force, as departments see it; open: what is open to the public; work: the newest versions of the own body, drafts included."},
+		Description: "share: what is in force, as departments see it; open: what is open to the public, and all that a visitor finds; work: the newest versions of the own body, drafts included."},
 		func(ctx context.Context, in *struct {
 			Q         string   `query:"q" maxLength:"100" required:"false"`
 			View      string   `query:"view" enum:"share,open,work" default:"share" required:"false"`
@@ -170,6 +170,7 @@ func (a *API) registerCatalog() {
 				return nil, err
 			}
 			out := &versionsOut{}
+			out.Body.Versions = []*catalog.Resource{}
 			for _, r := range all {
 				if mayRead(actorOf(ctx), r) {
 					out.Body.Versions = append(out.Body.Versions, r)
@@ -286,10 +287,17 @@ func (a *API) resource(ctx context.Context, code string, version int) (*catalog.
 func (a *API) catalogWrite(status int, run func(r *http.Request, in catalog.Resource) (*catalog.Resource, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in catalog.Resource
-		in2 := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxResource))
-		in2.DisallowUnknownFields()
-		if err := in2.Decode(&in); err != nil {
-			web.Fail(w, r, errs.Newf(errs.Invalid, "请求不是有效的资源 JSON：%s", "the body is no JSON of a resource: %s", err.Error()).In("body").Because(err))
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxResource+1))
+		switch {
+		case err != nil:
+			err = bodyError(err)
+		case len(body) > maxResource:
+			err = errs.Newf(errs.TooLarge, "请求体超过 %d 字节", "the body is over %d bytes", maxResource).In("body")
+		default:
+			err = decodeJSON(body, &in, true)
+		}
+		if err != nil {
+			web.Fail(w, r, err)
 			return
 		}
 		out, err := run(r, in)

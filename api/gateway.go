@@ -166,6 +166,10 @@ func bodyError(err error) error {
 // rows streams. Its trailers come only when all is well: what is cut short ends
 // without them, and without the last chunk.
 func (a *API) rows(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead { // a release for nothing: its entry would say that data left
+		web.WrongMethod(w, r, http.MethodGet)
+		return
+	}
 	call, err := a.call(r)
 	if err != nil {
 		web.Fail(w, r, err)
@@ -227,9 +231,6 @@ func (f flushing) Write(p []byte) (int, error) {
 func obtainRequest(q url.Values) (gateway.ObtainRequest, error) {
 	var req gateway.ObtainRequest
 	for name, values := range q {
-		if len(values) > 1 {
-			return req, errs.Newf(errs.Invalid, "参数 %s 出现多次", "the parameter %s is given more than once", name).In(name)
-		}
 		var err error
 		switch v := values[0]; name {
 		case "format":
@@ -242,11 +243,9 @@ func obtainRequest(q url.Values) (gateway.ObtainRequest, error) {
 			if req.Limit, err = strconv.ParseInt(v, 10, 64); err == nil && req.Limit < 1 {
 				err = strconv.ErrRange
 			}
-		default:
-			return req, errs.Newf(errs.Invalid, "没有参数“%s”", "there is no parameter %q", name).In(name)
 		}
 		if err != nil {
-			return req, errs.Newf(errs.Invalid, "参数 %s 的值不对", "the value of the parameter %s is not valid", name).In(name)
+			return req, errs.Newf(errs.Invalid, "参数 %s 的值不对：limit 为不小于 1 的整数，tokens 为 true 或 false", "the value of the parameter %s is not valid: limit is a whole number of at least 1, tokens is true or false", name).In(name)
 		}
 	}
 	return req, nil

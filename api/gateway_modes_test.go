@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"gongshu/gateway"
 	"gongshu/identity"
 	"gongshu/internal/db"
+	"gongshu/privacy"
 	"gongshu/warehouse"
 )
 
@@ -204,6 +206,37 @@ func TestStatistics(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
+}
+
+// TestStatisticsOfUnmarkedRows: rows without a personal item may be about one person
+// all the same, so small groups are hidden there too; where anybody may download the
+// rows they are not.
+func TestStatisticsOfUnmarkedRows(t *testing.T) {
+	clause.Covers(t, "FS-13")
+	for _, open := range []bool{false, true} {
+		h := one(t, 43)
+		source := people
+		source.Open, source.Items = open, slices.Clone(people.Items)
+		for i := range source.Items {
+			source.Items[i].Personal = privacy.KindNone
+		}
+		h.src[people.Code] = source
+		h.grant(h.spec(gateway.Statistics, "登记日期", "年收入"))
+		a := h.ask("POST", peoplePath+"statistics", `{"by":["登记日期"],"measures":[{"op":"count"},{"op":"max","item":"年收入"}]}`)
+		small := 0
+		for _, n := range statGroups(t, a, "登记日期") {
+			if n < 5 {
+				small++
+				if n >= 0 && !open {
+					t.Errorf("a group of %v is shown: %s", n, a.body)
+				}
+			}
+		}
+		threshold := map[bool]float64{false: 5, true: 0}[open]
+		if got := a.json(t); a.status != 200 || small == 0 || got["suppressed"] != !open || got["threshold"] != threshold || got["unit"] != "rows" {
+			t.Errorf("open %v: %d %s", open, a.status, a.body)
+		}
+	}
 }
 
 // TestStatisticsCannotBeDifferenced: all but one person, asked for after all, is

@@ -22,6 +22,9 @@ import (
 
 var receiptType = reflect.TypeFor[intake.Receipt]()
 
+// secrecyHeader carries the declaration of secrecy review (FZM-31).
+const secrecyHeader = "X-Gongshu-Secrecy"
+
 // maxUpload bounds a file as it is sent, packed or not.
 const maxUpload = 16 << 30
 
@@ -62,7 +65,7 @@ func (a *API) registerIntake() {
 			in("query", "records", "Key of the array of records in a JSON object."),
 			in("query", "header_row", "Row of the column names, from 1; 0 for none."),
 			in("query", "mapping", `JSON object: item (name, code or id) to column name.`),
-			in("header", "X-Gongshu-Secrecy", `"declared", or "declared; document=NUMBER": reviewed, holds no state or work secret.`),
+			in("header", secrecyHeader, `"declared", or "declared; document=NUMBER": reviewed, holds no state or work secret.`),
 			in("header", "Idempotency-Key", "Sending the same key and bytes again gives the first receipt."),
 			in("header", "Prefer", "respond-async answers before the batch is loaded."),
 		},
@@ -95,6 +98,9 @@ func (a *API) sendBatch(w http.ResponseWriter, r *http.Request) {
 	web.LimitBody(r, maxUpload)
 	b, err := a.Intake.Receive(ctx, actorOf(ctx), up, r.Body)
 	if err != nil {
+		if e, ok := errs.As(err); ok && e.Field == "secrecy" {
+			err = e.In(secrecyHeader) // as the caller knows it
+		}
 		web.Fail(w, r, err)
 		return
 	}
@@ -122,7 +128,11 @@ func uploadOf(r *http.Request) (intake.Upload, error) {
 	up := intake.Upload{
 		Resource: catalog.ParseCode(r.PathValue("code")), Mode: warehouse.Mode(q.Get("mode")), Channel: q.Get("channel"), Corrects: q.Get("corrects"),
 		FileName: q.Get("name"), ContentType: r.Header.Get("Content-Type"), RequestKey: r.Header.Get("Idempotency-Key"), Source: intake.API,
-		Layout: tabular.Layout{Encoding: tabular.Encoding(q.Get("encoding")), Delimiter: q.Get("delimiter"), Decimal: q.Get("decimal"), Sheet: q.Get("sheet"), Records: q.Get("records")},
+		Layout: tabular.Layout{Delimiter: q.Get("delimiter"), Decimal: q.Get("decimal"), Sheet: q.Get("sheet"), Records: q.Get("records")},
+	}
+	var err error
+	if up.Layout.Encoding, err = tabular.EncodingNamed(q.Get("encoding")); err != nil {
+		return up, err
 	}
 	if up.Layout.Delimiter == "tab" {
 		up.Layout.Delimiter = "\t"
@@ -130,7 +140,7 @@ func uploadOf(r *http.Request) (intake.Upload, error) {
 	if up.FileName == "" {
 		up.FileName = fileName(r)
 	}
-	up.Secrecy = intake.ParseSecrecy(r.Header.Get("X-Gongshu-Secrecy"))
+	up.Secrecy = intake.ParseSecrecy(r.Header.Get(secrecyHeader))
 	if text := q.Get("mapping"); text != "" {
 		if err := json.Unmarshal([]byte(text), &up.Mapping); err != nil {
 			return up, errs.New(errs.Invalid, errs.T("mapping 不是 JSON 对象", "mapping is not a JSON object of strings")).In("mapping").Because(err)
@@ -198,14 +208,14 @@ func (a *API) getBatch(w http.ResponseWriter, r *http.Request) {
 func paging(q url.Values, most int64) (offset, limit int64, err error) {
 	limit = min(50, most)
 	for _, p := range []struct {
-		name string
-		to   *int64
-		most int64
-	}{{"offset", &offset, 1 << 40}, {"limit", &limit, most}} {
+		name        string
+		to          *int64
+		least, most int64
+	}{{"offset", &offset, 0, 1 << 40}, {"limit", &limit, 1, most}} {
 		if text := q.Get(p.name); text != "" {
 			n, e := strconv.ParseInt(text, 10, 64)
-			if e != nil || n < 0 || n > p.most {
-				return 0, 0, errs.Newf(errs.Invalid, "%[1]s 应为 0 到 %[2]d 的整数", "%[1]s is a whole number from 0 to %[2]d", p.name, p.most).In(p.name)
+			if e != nil || n < p.least || n > p.most {
+				return 0, 0, errs.Newf(errs.Invalid, "%[1]s 应为 %[2]d 到 %[3]d 的整数", "%[1]s is a whole number from %[2]d to %[3]d", p.name, p.least, p.most).In(p.name)
 			}
 			*p.to = n
 		}

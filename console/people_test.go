@@ -17,7 +17,7 @@ import (
 // first logs in with a one-time password and changes it.
 func (v *visitor) first(login, once string) *visitor {
 	v.w.t.Helper()
-	v.post("/console/login", "login", login, "secret", once).want(200, "/console/account/password")
+	v.post("/console/login", "login", login, "password", once).want(200, "/console/account/password")
 	v.post("/console/account/password", "old", once, "secret", chosen, "again", chosen).want(200, "/console/account/sessions")
 	return v
 }
@@ -124,10 +124,10 @@ func TestLockOutByHTTP(t *testing.T) {
 	w := newWorld(t, dbtest.SQLite(t))
 	v := w.visitor()
 	for range 5 {
-		v.post("/console/login", "login", "auditor", "secret", "not the password 1").want(401, "/console/login", "登录名或口令不正确")
+		v.post("/console/login", "login", "auditor", "password", "not the password 1").want(401, "/console/login", "登录名或口令不正确")
 		w.clock.move(10 * time.Second)
 	}
-	v.post("/console/login", "login", "auditor", "secret", w.initial["auditor"]).want(429, "/console/login", "登录失败次数过多")
+	v.post("/console/login", "login", "auditor", "password", w.initial["auditor"]).want(429, "/console/login", "登录失败次数过多")
 	// The security administrator sees the lock and opens it.
 	w.clock.move(time.Second)
 	security := w.visitor().first("secadmin", w.initial["secadmin"])
@@ -135,7 +135,7 @@ func TestLockOutByHTTP(t *testing.T) {
 	id := security.find(`/console/people/(` + idPattern + `)`)
 	security.get("/console/people/"+id).want(200, "/console/people/", "账号已锁定")
 	security.post("/console/people/"+id+"/unlock").want(200, "/console/people/"+id, "已解锁")
-	v.post("/console/login", "login", "auditor", "secret", w.initial["auditor"]).want(200, "/console/account/password")
+	v.post("/console/login", "login", "auditor", "password", w.initial["auditor"]).want(200, "/console/account/password")
 }
 
 func TestSessionLimitsByHTTP(t *testing.T) {
@@ -149,11 +149,11 @@ func TestSessionLimitsByHTTP(t *testing.T) {
 	v.get("/console/").want(200, "/console/")
 	w.clock.move(29 * time.Minute)
 	v.get("/console/").want(200, "/console/login", "最长时限")
-	v.post("/console/login", "login", "auditor", "secret", chosen).want(200, "/console/")
+	v.post("/console/login", "login", "auditor", "password", chosen).want(200, "/console/")
 	w.clock.move(31 * time.Minute)
 	v.get("/console/").want(200, "/console/login", "长时间未操作")
 	// A write from another site is refused though the cookie is good.
-	v.post("/console/login", "login", "auditor", "secret", chosen).want(200, "/console/")
+	v.post("/console/login", "login", "auditor", "password", chosen).want(200, "/console/")
 	for _, path := range []string{"/console/people/new", "/console/clients/new", "/console/posts/confirm", "/console/bodies/new"} {
 		r, _ := http.NewRequest("POST", w.server.URL+path, strings.NewReader("name=x"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -173,7 +173,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := loginView{login: strings.TrimSpace(r.PostForm.Get("login")), back: back(r.PostForm.Get("back"))}
-	token, a, err := c.Org.LogIn(ctx, org.LogInForm{Login: view.login, Secret: r.PostForm.Get("secret"),
+	token, a, err := c.Org.LogIn(ctx, org.LogInForm{Login: view.login, Secret: r.PostForm.Get("password"),
 		Addr: web.Addr(r), Agent: r.UserAgent(), Lang: web.Lang(ctx)})
 	if err != nil {
 		e, ok := errs.As(err)

@@ -133,7 +133,7 @@ func loginPage(v loginView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "secret", Label: ui.T(ctx, "login.password"), Type: "password", Required: true, Autocomplete: "current-password", MaxLength: 200, Focus: v.login != ""}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Input(ui.Field{Name: "password", Label: ui.T(ctx, "login.password"), Type: "password", Required: true, Autocomplete: "current-password", MaxLength: 200, Focus: v.login != ""}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -138,11 +138,11 @@ func TestLogIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
 		v := w.visitor()
-		v.get("/console/account/sessions").want(200, "/console/login?back=%2Fconsole%2Faccount%2Fsessions", `name="secret"`, "!陈系统")
-		v.post("/console/login", "login", "sysadmin", "secret", "wrong password 1", "back", "/console/account/sessions").
+		v.get("/console/account/sessions").want(200, "/console/login?back=%2Fconsole%2Faccount%2Fsessions", `name="password"`, "!陈系统")
+		v.post("/console/login", "login", "sysadmin", "password", "wrong password 1", "back", "/console/account/sessions").
 			want(401, "/console/login", "登录名或口令不正确", `value="sysadmin"`, "!wrong password 1")
-		v.post("/console/login", "login", "nobody", "secret", "wrong password 1").want(401, "/console/login", "登录名或口令不正确")
-		v.post("/console/login", "login", "sysadmin", "secret", w.initial["sysadmin"], "back", "/console/account/sessions").
+		v.post("/console/login", "login", "nobody", "password", "wrong password 1").want(401, "/console/login", "登录名或口令不正确")
+		v.post("/console/login", "login", "sysadmin", "password", w.initial["sysadmin"], "back", "/console/account/sessions").
 			want(200, "/console/account/password", "一次性口令")
 		v.get("/console/").want(200, "/console/account/password")
 		v.post("/console/account/password", "old", w.initial["sysadmin"], "secret", "abc", "again", "abc").want(422, "/console/account/password", "口令至少")
@@ -162,9 +162,9 @@ func TestLogIn(t *testing.T) {
 func TestOwnSessions(t *testing.T) {
 	w := newWorld(t, dbtest.SQLite(t))
 	one, two := w.visitor(), w.visitor()
-	one.post("/console/login", "login", "auditor", "secret", w.initial["auditor"]).want(200, "/console/account/password")
+	one.post("/console/login", "login", "auditor", "password", w.initial["auditor"]).want(200, "/console/account/password")
 	one.post("/console/account/password", "old", w.initial["auditor"], "secret", chosen, "again", chosen)
-	two.post("/console/login", "login", "auditor", "secret", chosen).want(200, "/console/")
+	two.post("/console/login", "login", "auditor", "password", chosen).want(200, "/console/")
 	one.get("/console/account/sessions").want(200, "/console/account/sessions", `name="session"`)
 	_, rest, _ := strings.Cut(one.body, `name="session" value="`)
 	id, _, _ := strings.Cut(rest, `"`)
@@ -178,7 +178,7 @@ func TestOwnSessions(t *testing.T) {
 func TestCrossSiteLogOut(t *testing.T) {
 	w := newWorld(t, dbtest.SQLite(t))
 	v := w.visitor()
-	v.post("/console/login", "login", "auditor", "secret", w.initial["auditor"])
+	v.post("/console/login", "login", "auditor", "password", w.initial["auditor"])
 	r, _ := http.NewRequest("POST", w.server.URL+"/console/logout", nil)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
 	v.do(r).want(403, "/console/logout", "不是从本站页面发出的")

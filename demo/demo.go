@@ -57,7 +57,6 @@ type Account struct {
 	Password string `json:"password"`
 	Post     string `json:"post"`
 	Body     string `json:"body"`
-	Name     string `json:"name"`
 }
 
 // Client is an API client with its key.
@@ -149,7 +148,7 @@ func Build(ctx context.Context, deps Deps, opts Options) (*File, error) {
 		clients: map[string]Client{}, examples: map[string]int{}}
 	division := profile.Division.Of(deps.Profile).V
 	b.gen = &generator{seed: opts.Seed, city: division, today: today, people: opts.People, divisions: divisionsOf(division)}
-	b.file.City = profile.CityName.Of(deps.Profile).V.ZH
+	b.file.City = deps.Profile.ID
 	defer deps.Clock.real()
 	for _, step := range []struct {
 		name string

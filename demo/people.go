@@ -127,7 +127,7 @@ func (b *builder) enlist(key string, p org.Person, body org.Body, post identity.
 	}
 	b.cast[name] = identity.Actor{Kind: identity.Person, ID: p.ID, Name: p.Name, Login: p.Login, Body: body.ID, BodyName: body.Name,
 		District: body.District, Level: body.Level, Posts: []identity.Post{post}, Post: post, Lang: "zh", Addr: "127.0.0.1"}
-	b.file.Accounts = append(b.file.Accounts, Account{Login: p.Login, Post: string(post), Body: body.Name, Name: p.Name})
+	b.file.Accounts = append(b.file.Accounts, Account{Login: p.Login, Post: string(post), Body: body.Name})
 }
 
 // actor is who holds a post at a body of bodies.yaml.

@@ -167,6 +167,7 @@ type Source struct {
 	Provider     string // body id
 	ProviderName string
 	Sharing      string // unconditional, conditional, withheld
+	Open         bool   // anybody may have the rows (opening type general)
 	Version      int    // of the published catalog entry
 	Items        []SourceItem
 }

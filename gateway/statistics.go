@@ -1,13 +1,10 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +19,64 @@ import (
 
 // StatisticsRequest is the body of POST …/statistics.
 type StatisticsRequest struct {
-	By       []string        `json:"by,omitempty"` // items to group by; none: one group
-	Measures []StatsMeasure  `json:"measures"`     // at least one
-	Where    []Condition     `json:"where,omitempty"`
-	Limit    json.RawMessage `json:"limit,omitempty"` // refused: a part of the groups would hide the suppression
+	By       []string       `json:"by,omitempty"` // items to group by; none: one group
+	Measures []StatsMeasure `json:"measures"`     // at least one
+	Where    []Condition    `json:"where,omitempty"`
+}
+
+func parseStatistics(body []byte) (req StatisticsRequest, err error) {
+	sc := scanner{b: body}
+	err = sc.parts(func(name string) (known bool, err error) {
+		switch name {
+		case "by":
+			req.By, err = sc.texts(nil)
+		case "measures":
+			err = sc.items(func() error {
+				var m StatsMeasure
+				err := sc.object(func(name string) (known bool, err error) {
+					switch name {
+					case "op":
+						m.Op, err = sc.text()
+					case "item":
+						m.Item, err = sc.text()
+					default:
+						return false, nil
+					}
+					return true, err
+				})
+				req.Measures = append(req.Measures, m)
+				return err
+			})
+		case "where":
+			err = sc.items(func() error {
+				var c Condition
+				err := sc.object(func(name string) (known bool, err error) {
+					switch name {
+					case "item":
+						c.Item, err = sc.text()
+					case "op":
+						var op string
+						op, err = sc.text()
+						c.Op = Op(op)
+					case "values":
+						c.Values, err = sc.values(nil)
+					default:
+						return false, nil
+					}
+					return true, err
+				})
+				req.Where = append(req.Where, c)
+				return err
+			})
+		case "limit":
+			// A part of the groups would hide the suppression.
+			return true, errs.New(errs.Invalid, errs.T("统计不支持 limit", "statistics takes no limit")).In("limit")
+		default:
+			return false, nil
+		}
+		return true, err
+	})
+	return req, err
 }
 
 // StatsMeasure is one measure: count (persons, or rows where there are none; takes
@@ -34,6 +85,9 @@ type StatsMeasure struct {
 	Op   string `json:"op"`
 	Item string `json:"item,omitempty"`
 }
+
+// measureOps are the measures over an item; count takes none.
+var measureOps = []string{"sum", "avg", "min", "max", "distinct"}
 
 const (
 	maxBy       = 4
@@ -71,7 +125,8 @@ type statsPlan struct {
 	measures []boundMeasure
 	filter   warehouse.Filter
 	persons  string // physical column that tells persons apart, "" for rows
-	personal bool   // small groups have to be hidden
+	personal bool   // the rows are about persons or organisations
+	guarded  bool   // small groups have to be hidden
 	k        int64
 }
 
@@ -84,21 +139,9 @@ type boundMeasure struct {
 }
 
 func (s *Service) statistics(ctx context.Context, call *Call, p *Plan, body []byte, a *Answer) error {
-	var req StatisticsRequest
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&req); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			return errs.Newf(errs.Invalid, "“%s”的类型不对", "%q has the wrong type", clipped(wrong.Field)).In(clipped(wrong.Field))
-		}
-		if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-			return errs.Newf(errs.Invalid, "请求体没有成员 %s", "the body has no member %s", clipped(field)).In(clipped(strings.Trim(field, `"`)))
-		}
-		return badJSON(int(dec.InputOffset()), "格式有误", "malformed")
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return badJSON(int(dec.InputOffset()), "其后还有内容", "there is more after the end")
+	req, err := parseStatistics(body)
+	if err != nil {
+		return err
 	}
 	b, err := s.bind(ctx, p)
 	if err != nil {
@@ -125,9 +168,6 @@ func (s *Service) statistics(ctx context.Context, call *Call, p *Plan, body []by
 
 func (s *Service) bindStats(p *Plan, b *binding, req StatisticsRequest) (*statsPlan, error) {
 	sp := &statsPlan{k: int64(max(2, p.Grant.MinCell, s.deps.Rules().MinCell))}
-	if req.Limit != nil {
-		return nil, errs.New(errs.Invalid, errs.T("统计不支持 limit", "statistics takes no limit")).In("limit")
-	}
 	if len(req.By) > maxBy {
 		return nil, errs.Newf(errs.Invalid, "至多按 %d 个信息项分组", "at most %d items to group by", maxBy).In("by")
 	}
@@ -152,6 +192,9 @@ func (s *Service) bindStats(p *Plan, b *binding, req StatisticsRequest) (*statsP
 			break
 		}
 	}
+	// A row without a marked item may be about one person all the same (a call to the
+	// hotline); only what anybody may download anyway is counted to the last row.
+	sp.guarded = sp.personal || !p.Source.Open
 	for _, name := range req.By {
 		o, err := unmasked(p, b, name, "by")
 		if err != nil {
@@ -195,6 +238,12 @@ func (s *Service) bindStats(p *Plan, b *binding, req StatisticsRequest) (*statsP
 			sp.measures = append(sp.measures, boundMeasure{name: "count", op: "count"})
 			continue
 		}
+		if !slices.Contains(measureOps, m.Op) {
+			return nil, errs.Newf(errs.Invalid, "没有统计量“%s”；可用 count、sum、avg、min、max、distinct", "there is no measure %q; use count, sum, avg, min, max, distinct", clipped(m.Op)).In(field + ".op")
+		}
+		if m.Item == "" {
+			return nil, errs.Newf(errs.Invalid, "统计量 %s 须写明信息项", "the measure %s needs an item", m.Op).In(field + ".item")
+		}
 		o, err := unmasked(p, b, m.Item, field)
 		if err != nil {
 			return nil, err
@@ -214,8 +263,6 @@ func (s *Service) bindStats(p *Plan, b *binding, req StatisticsRequest) (*statsP
 			if o.Personal.Direct() {
 				return nil, errs.Newf(errs.Forbidden, "不能对能识别个人的“%s”计数；人数请用 count", "%q identifies persons; use count for persons", o.Name).In(field).By("FS-13")
 			}
-		default:
-			return nil, errs.Newf(errs.Invalid, "没有统计量“%s”；可用 count、sum、avg、min、max、distinct", "there is no measure %q; use count, sum, avg, min, max, distinct", clipped(m.Op)).In(field)
 		}
 		name := m.Op + "(" + o.Name + ")"
 		if slices.ContainsFunc(sp.measures, func(was boundMeasure) bool { return was.name == name }) {
@@ -267,7 +314,7 @@ func (s *Service) tabulate(ctx context.Context, call *Call, p *Plan, b *binding,
 	}
 	hidden := 0
 	var totals []ledgerEntry
-	if sp.personal {
+	if sp.guarded {
 		if len(sp.by) == 0 && len(cells) == 1 && cells[0].Size < sp.k {
 			cells[0].Hidden = privacy.HiddenSmall // an empty group too: that nobody is there is told no more than that few are
 		}
@@ -302,7 +349,7 @@ func (s *Service) tabulate(ctx context.Context, call *Call, p *Plan, b *binding,
 		groups[i].cell.Hidden = cells[i].Hidden
 		if cells[i].Hidden == "" {
 			shown++
-			if sp.personal && groups[i].asOf == 0 {
+			if sp.guarded && groups[i].asOf == 0 {
 				entries = append(entries, ledgerEntry{predicate: groups[i].predicate, size: cells[i].Size, answers: answersOf(sp, &groups[i])})
 			}
 		}
@@ -374,7 +421,7 @@ func (s *Service) compute(ctx context.Context, p *Plan, b *binding, sp *statsPla
 			continue
 		}
 		m.at = add(warehouse.Function(m.op), m.out.physical)
-		if sp.personal && (m.op == "sum" || m.op == "avg") {
+		if sp.guarded && (m.op == "sum" || m.op == "avg") {
 			m.low, m.high = add(warehouse.MinOf, m.out.physical), add(warehouse.MaxOf, m.out.physical)
 			if m.op == "avg" {
 				// The average of the present values times their number is their sum.
@@ -713,14 +760,14 @@ func (s *Service) writeStatistics(p *Plan, sp *statsPlan, groups []group, shown,
 	}
 	out = append(tabular.AppendJSONString(out, unit), `,"threshold":`...)
 	threshold := int64(0)
-	if sp.personal {
+	if sp.guarded {
 		threshold = sp.k
 	}
 	out = append(strconv.AppendInt(out, threshold, 10), `,"groups":[`...)
 	first := true
 	for i := range groups {
 		g := &groups[i]
-		if shown == 0 && sp.personal {
+		if shown == 0 && sp.guarded {
 			break
 		}
 		if !first {
@@ -757,7 +804,7 @@ func (s *Service) writeStatistics(p *Plan, sp *statsPlan, groups []group, shown,
 		out = append(out, '}')
 	}
 	out = append(out, `],"suppressed":`...)
-	out = strconv.AppendBool(out, hidden > 0 || shown == 0 && sp.personal)
+	out = strconv.AppendBool(out, hidden > 0 || shown == 0 && sp.guarded)
 	out = append(out, `,"audit":`...)
 	out = strconv.AppendInt(out, a.Seq, 10)
 	a.Body = append(out, "}\n"...)

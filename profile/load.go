@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -111,7 +113,7 @@ func (f *faults) err(file string) error {
 	if len(f.list) == 0 {
 		return nil
 	}
-	return errs.Newf(errs.Invalid, "城市配置 %[1]s 有 %[2]d 处错误", "profile %[1]s has %[2]d faults", file, len(f.list)).With(f.list...)
+	return errs.Newf(errs.Invalid, "城市配置 %[1]s 的错误（%[2]d 处）", "faults in the profile %[1]s: %[2]d", file, len(f.list)).With(f.list...)
 }
 
 func parse(file string, text []byte) (*Profile, error) {
@@ -174,6 +176,17 @@ var idShape = regexp.MustCompile(`^[a-z][a-z0-9_-]{1,39}$`)
 func parseLayer(file string, text []byte, name string) (layer, string, error) {
 	l := layer{name: name, file: file, values: map[string]raw{}}
 	var doc yaml.Node
+	if !utf8.Valid(text) { // the decoder does not say where
+		line := 1
+		for rest := text; ; line++ {
+			one, after, _ := bytes.Cut(rest, []byte("\n"))
+			if !utf8.Valid(one) {
+				break
+			}
+			rest = after
+		}
+		return l, "", errs.Newf(errs.Invalid, "城市配置 %[1]s:%[2]d 不是 UTF-8 文本", "profile %[1]s:%[2]d: not UTF-8", file, line)
+	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return l, "", errs.Newf(errs.Invalid, "城市配置 %[1]s 不是有效的 YAML：%[2]v", "profile %[1]s is no valid YAML: %[2]v", file, err)
 	}

@@ -61,8 +61,8 @@ type Value[T any] struct {
 
 // Words is a term in both languages.
 type Words struct {
-	ZH string `yaml:"zh"`
-	EN string `yaml:"en"`
+	ZH string `yaml:"zh" json:"zh"`
+	EN string `yaml:"en" json:"en"`
 }
 
 // In gives the wording for a language tag: English for "en…", Chinese otherwise.

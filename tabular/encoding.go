@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"sort"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,6 +15,8 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 	xunicode "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"gongshu/internal/errs"
 )
 
 const (
@@ -331,6 +334,28 @@ var (
 	commonSimplified  = runeSet("的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些然前外天政四日那社义事平形相全表间样与关各重新线内数正心反你明看原又么利比或但质气第向道命此变条只没结解问意建月公无系军很情者最立代想已通并提直题党程展五果料象员革位入常文总次品式活设及管特件长求老头基资边流路级少图山统接知较将组见计别她手角期根论运农指几九区强放决西被干做必战先回则任取据处府研华治北造百规热领七海口东导器压志世金增争济阶油思术极交受联什认六共权收证改清己美再采转更单风切打白教速花带安场身车例真务具万每目至达走积示议声报斗完类八离名确才科张信马节话米整空元况今集温传土许步群广石记需段界拉林律叫且究观越织装影算低持音众书布复容儿须际商非验连断深难近矿千周委素技备半办青省列习响约支般史感劳便团往酸历市克何除消构称太准精值号率族维划选标写存候亲快效院查江型眼王按格养易置派层片始却专状育厂京识适属圆包火住调满县局照参红细引听该铁价严龙福州厦泉佛岩漳莆宁德南街镇乡村居委社区名称编码代码身份证姓性别出生址号")
 	commonTraditional = runeSet("的一是在不了有和人這中大為上個國我以要他時來用們生到作地於出就分對成會可主發年動同工也能下過子說產種面而方後多定行學法所民得經十三之進著等部度家電力裡如水化高自二理起小物現實加量都兩體制機當使點從業本去把性好應開它合還因由其些然前外天政四日那社義事平形相全表間樣與關各重新線內數正心反你明看原又麼利比或但質氣第向道命此變條只沒結解問意建月公無系軍很情者最立代想已通並提直題黨程展五果料象員革位入常文總次品式活設及管特件長求老頭基資邊流路級少圖山統接知較將組見計別她手角期根論運農指幾九區強放決西被幹做必戰先回則任取據處府研華治北造百規熱領七海口東導器壓志世金增爭濟階油思術極交受聯什認六共權收證改清己美再採轉更單風切打白教速花帶安場身車例真務具萬每目至達走積示議聲報鬥完類八離名確才科張信馬節話米整空元況今集溫傳土許步群廣石記需段界拉林律叫且究觀越織裝影算低持音眾書布複容兒須際商非驗連斷深難近礦千週委素技備半辦青省列習響約支般史感勞便團往酸歷市克何除消構稱太準精值號率族維劃選標寫存候親快效院查江型眼王按格養易置派層片始卻專狀育廠京識適屬圓包火住調滿縣局照參紅細引聽該鐵價嚴龍臺灣台北高雄新竹桃園街鎮鄉村里鄰名稱編碼代碼身分證姓性別出生址號")
 )
+
+// EncodingNamed reads the name of an encoding as people write it, in any case; what
+// GB18030 contains counts as it. "" is none: the file decides.
+func EncodingNamed(name string) (Encoding, error) {
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "":
+		return "", nil
+	case "utf-8", "utf8":
+		return UTF8, nil
+	case "utf-16le":
+		return UTF16LE, nil
+	case "utf-16be":
+		return UTF16BE, nil
+	case "gb18030", "gbk", "gb2312":
+		return GB18030, nil
+	case "big5":
+		return Big5, nil
+	case "windows-1252", "cp1252", "iso-8859-1":
+		return CP1252, nil
+	}
+	return "", errs.Newf(errs.Invalid, "没有编码“%s”；可用 UTF-8、UTF-16LE、UTF-16BE、GB18030、Big5、windows-1252", "there is no encoding %q; use UTF-8, UTF-16LE, UTF-16BE, GB18030, Big5 or windows-1252", name).In("encoding")
+}
 
 // decoder gives the x/text decoder of an encoding; nil for UTF-8.
 func decoder(e Encoding) *encoding.Decoder {

@@ -39,7 +39,7 @@ func (a *app) gatewaySource(ctx context.Context, q db.Querier, code string) (gat
 	}
 	source := gateway.Source{
 		ID: r.ID, Code: r.Code, Name: r.Name, Provider: r.Body, ProviderName: r.BodyName,
-		Sharing: string(r.Sharing), Version: r.Version,
+		Sharing: string(r.Sharing), Open: r.Opening == catalog.General, Version: r.Version,
 	}
 	for _, item := range r.Items {
 		source.Items = append(source.Items, gateway.SourceItem{

@@ -13,6 +13,7 @@ import (
 	"gongshu/demo"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
+	"gongshu/profile"
 )
 
 // demoCmd builds a believable city and serves it.
@@ -57,7 +58,7 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 		return nil
 	}
 	return a.serve(ctx, c.Addr, allRoles, func(base string) {
-		if err := c.announce(g, base); err != nil {
+		if err := c.announce(g, base, profile.CityName.Of(a.profile).V.ZH); err != nil {
 			a.logger.Error("demo.json", "err", err)
 		}
 	})
@@ -100,7 +101,7 @@ func (c demoCmd) write(file *demo.File) error {
 }
 
 // announce writes the address into demo.json and says how to log in.
-func (c demoCmd) announce(g *globals, base string) error {
+func (c demoCmd) announce(g *globals, base, city string) error {
 	text, err := os.ReadFile(c.path("demo.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return errs.Newf(errs.NotFound, "找不到 %s", "%s is missing", c.path("demo.json"))
@@ -116,7 +117,7 @@ func (c demoCmd) announce(g *globals, base string) error {
 	if err := c.write(&file); err != nil {
 		return err
 	}
-	fmt.Fprintf(g.out, "\n%s  %s\n  portal   %s/\n  console  %s/console/\n", file.City, base, base, base)
+	fmt.Fprintf(g.out, "\n%s  %s\n  portal   %s/\n  console  %s/console/\n", city, base, base, base)
 	for _, post := range []string{"steward", "leader", "authority_reviewer", "operator", "auditor", "system_admin", "security_admin"} {
 		for _, account := range file.Accounts {
 			if account.Post == post {

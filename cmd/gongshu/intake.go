@@ -84,6 +84,10 @@ func printReceipt(g *globals, r intake.Receipt) error {
 
 func (c intakeCmd) embedded(ctx context.Context, lang string) (intake.Receipt, error) {
 	none := intake.Receipt{}
+	encoding, err := tabular.EncodingNamed(c.Encoding)
+	if err != nil {
+		return none, err
+	}
 	f, err := os.Open(c.File)
 	if err != nil {
 		return none, errs.Newf(errs.Invalid, "无法打开文件 %s", "cannot open the file %s", c.File).In("FILE").Because(err)
@@ -97,7 +101,7 @@ func (c intakeCmd) embedded(ctx context.Context, lang string) (intake.Receipt, e
 	up := intake.Upload{Resource: catalog.ParseCode(c.Resource), Mode: warehouse.Mode(c.Mode), Channel: c.Channel, Corrects: c.Corrects, FileName: filepath.Base(c.File),
 		RequestKey: c.Key, Source: intake.Command, Mapping: c.Map, HeaderRow: max(c.HeaderRow, 0), NoHeader: c.HeaderRow == 0,
 		Secrecy: intake.ParseSecrecy(c.Secrecy),
-		Layout:  tabular.Layout{Encoding: tabular.Encoding(c.Encoding), Delimiter: strings.Replace(c.Delimiter, "tab", "\t", 1), Decimal: c.Decimal, Sheet: c.Sheet, Records: c.Records}}
+		Layout:  tabular.Layout{Encoding: encoding, Delimiter: strings.Replace(c.Delimiter, "tab", "\t", 1), Decimal: c.Decimal, Sheet: c.Sheet, Records: c.Records}}
 	who := identity.System("command")
 	if host, err := os.Hostname(); err == nil {
 		who.Name += "@" + host

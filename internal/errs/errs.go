@@ -22,6 +22,7 @@ const (
 	Forbidden       Kind = "forbidden"       // the actor may not; somebody else may
 	Unauthenticated Kind = "unauthenticated" // nobody is logged in, or the key is not known
 	Conflict        Kind = "conflict"        // the thing has changed or stands in the way
+	WrongMethod     Kind = "wrong_method"    // the address is there, for another method
 	Gone            Kind = "gone"            // it was here and has been withdrawn or revoked
 	TooMany         Kind = "too_many"        // a quota or a rate is used up
 	TooLarge        Kind = "too_large"       // over a bound of size, width or depth

@@ -23,6 +23,7 @@ var statuses = map[errs.Kind]int{
 	errs.TooMany:         http.StatusTooManyRequests,
 	errs.TooLarge:        http.StatusRequestEntityTooLarge,
 	errs.Unavailable:     http.StatusServiceUnavailable,
+	errs.WrongMethod:     http.StatusMethodNotAllowed,
 	errs.Gone:            http.StatusGone,
 	errs.Unsupported:     http.StatusUnsupportedMediaType,
 	errs.Internal:        http.StatusInternalServerError,
@@ -149,6 +150,33 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(raw)
+}
+
+// Unrouted answers for systems what a mux has no pattern for, as its catch-all:
+// 405 with Allow where the address takes other methods, else 404 with text.
+func Unrouted(mux *http.ServeMux, text errs.Text) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var allow []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			other := *r
+			other.Method = method
+			if _, pattern := mux.Handler(&other); strings.HasPrefix(pattern, method+" ") {
+				allow = append(allow, method)
+			}
+		}
+		if allow != nil {
+			WrongMethod(w, r, allow...)
+			return
+		}
+		WriteProblem(w, r, errs.New(errs.NotFound, text))
+	})
+}
+
+// WrongMethod refuses a request with 405: the address takes only the methods of allow.
+func WrongMethod(w http.ResponseWriter, r *http.Request, allow ...string) {
+	methods := strings.Join(allow, ", ")
+	w.Header().Set("Allow", methods)
+	WriteProblem(w, r, errs.Newf(errs.WrongMethod, "这个地址只接受 %s", "this address takes only %s", methods))
 }
 
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
 )
 
 // The two languages that pages, messages and refusals are written in.
@@ -99,14 +101,16 @@ func chosenLang(r *http.Request) string {
 	if c, err := r.Cookie(langCookie); err == nil && (c.Value == English || c.Value == Chinese) {
 		return c.Value
 	}
-	// A browser that names Chinese anywhere gets Chinese: it is the language
-	// in which the city answers for what is written.
-	accept := strings.ToLower(r.Header.Get("Accept-Language"))
-	if accept == "" || strings.Contains(accept, "zh") {
-		return Chinese
-	}
-	if strings.HasPrefix(accept, "en") || strings.Contains(accept, ",en") || strings.Contains(accept, ", en") {
-		return English
+	// The one of the two that is wanted most (RFC 9110, by weight); Chinese, in
+	// which the city answers for what is written, where neither is.
+	tags, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	for _, tag := range tags {
+		switch base, _ := tag.Base(); base.String() {
+		case Chinese:
+			return Chinese
+		case English:
+			return English
+		}
 	}
 	return Chinese
 }

@@ -167,7 +167,7 @@ func TestLanguage(t *testing.T) {
 	var large bool
 	h := site(io.Discard).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lang, large = Lang(r.Context()), LargeText(r.Context()) }))
 	for _, c := range []struct{ accept, cookie, want string }{
-		{"", "", "zh"}, {"en-US,en;q=0.9", "", "en"}, {"en,zh-CN;q=0.5", "", "zh"}, {"fr", "", "zh"},
+		{"", "", "zh"}, {"en-US,en;q=0.9", "", "en"}, {"en,zh-CN;q=0.5", "", "en"}, {"zh;q=0.1, en;q=0.9", "", "en"}, {"fr, zh;q=0.8, en;q=0.5", "", "zh"}, {"*", "", "zh"}, {"-;;,q=", "", "zh"}, {"fr", "", "zh"},
 		{"zh-CN", "lang=en", "en"}, {"en", "lang=zh", "zh"}, {"en", "lang=xx", "en"},
 	} {
 		get(t, h, func(r *http.Request) {

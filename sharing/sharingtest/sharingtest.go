@@ -72,7 +72,7 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 			if err != nil {
 				return gateway.Source{}, err
 			}
-			src := gateway.Source{ID: r.ID, Code: r.Code, Name: r.Name, Provider: r.Body, ProviderName: r.BodyName, Sharing: string(r.Sharing), Version: r.Version}
+			src := gateway.Source{ID: r.ID, Code: r.Code, Name: r.Name, Provider: r.Body, ProviderName: r.BodyName, Sharing: string(r.Sharing), Open: r.Opening == catalog.General, Version: r.Version}
 			for _, it := range r.Items {
 				src.Items = append(src.Items, gateway.SourceItem{Name: it.Name, Column: it.Column, Type: string(it.Type), Key: it.Key, Personal: privacy.Kind(it.Personal), Mask: it.Mask})
 			}

@@ -258,7 +258,7 @@ func visitor(t *testing.T, base, login, password string) *http.Client {
 	if login == "" {
 		return client
 	}
-	form := url.Values{"login": {login}, "secret": {password}}
+	form := url.Values{"login": {login}, "password": {password}}
 	r, _ := http.NewRequest("POST", base+"/console/login", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")

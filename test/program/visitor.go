@@ -31,7 +31,7 @@ func Visit(t testing.TB, base string) *Visitor {
 // LogIn logs in to the console and fails the test when it is refused.
 func (v *Visitor) LogIn(login, password string) {
 	v.t.Helper()
-	if at, status, body := v.Post("/console/login", url.Values{"login": {login}, "secret": {password}}); status != 200 || strings.HasPrefix(at, "/console/login") {
+	if at, status, body := v.Post("/console/login", url.Values{"login": {login}, "password": {password}}); status != 200 || strings.HasPrefix(at, "/console/login") {
 		v.t.Fatalf("log in as %s: %d at %s\n%.500s", login, status, at, body)
 	}
 }

@@ -49,6 +49,9 @@ func drive(t *testing.T, city string, args ...string) {
 	if d.BaseURL != s.Base {
 		t.Errorf("demo.json says %s, the program listens on %s", d.BaseURL, s.Base)
 	}
+	if d.City != city {
+		t.Errorf("demo.json says that the city is %q", d.City)
+	}
 	bodies, posts := map[string]bool{}, map[string]bool{}
 	for _, a := range d.Accounts {
 		bodies[a.Body], posts[a.Post] = true, true
@@ -62,6 +65,7 @@ func drive(t *testing.T, city string, args ...string) {
 	}
 	modes := map[string]bool{}
 	for _, g := range d.Grants {
+		first := !modes[g.Mode]
 		modes[g.Mode] = true
 		method, path, body := http.MethodPost, "/api/v1/resources/"+strings.ReplaceAll(g.Resource, "/", "-")+"/"+g.Mode, []byte(g.Example)
 		if g.Mode == "obtain" {
@@ -78,6 +82,9 @@ func drive(t *testing.T, city string, args ...string) {
 		}
 		if g.Mode == "verify" && strings.Contains(answer, `:false`) {
 			t.Errorf("%s %s: a claim of the example does not hold: %s", g.Mode, g.Resource, answer)
+		}
+		if g.Mode == "statistics" && first && !strings.Contains(answer, `"unit":"persons","threshold":5`) {
+			t.Errorf("the first example of statistics does not count persons: %s", answer)
 		}
 		// Without a key, and with another body's key, the same request gives nothing.
 		if status, _ := call(t, method, s.Base+path, nil, body); status != 401 {
