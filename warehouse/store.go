@@ -410,6 +410,33 @@ func (s *Store) empty(ctx context.Context, q db.Querier, t *table) error {
 	return err
 }
 
+// onConflict is the clause of an upsert that updates the rows there for which the
+// condition holds; it is given their columns beside the keys, and the batch's.
+func onConflict(t *table, f *feed, when func(held, given string) string) string {
+	clause := " ON CONFLICT (" + strings.Join(t.Key, ", ") + ") DO "
+	var set strings.Builder
+	for _, c := range f.columns {
+		if !t.isKey(c.Name) {
+			set.WriteString(c.Name + " = excluded." + c.Name + ", ")
+		}
+	}
+	if set.Len() == 0 {
+		return clause + "NOTHING"
+	}
+	return clause + "UPDATE SET " + set.String() + "_seq = excluded._seq, _at = excluded._at WHERE " + when(others(t, f, t.rowsName()+"."), others(t, f, "excluded."))
+}
+
+// others lists the columns of a batch that are no keys, each under the prefix.
+func others(t *table, f *feed, prefix string) string {
+	var list []string
+	for _, c := range f.columns {
+		if !t.isKey(c.Name) {
+			list = append(list, prefix+c.Name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
 func (s *Store) deleteRange(ctx context.Context, q db.Querier, t *table, from, to int64) (int64, error) {
 	r, err := q.Exec(ctx, "DELETE FROM "+t.rowsName()+" WHERE _seq >= $1 AND _seq < $2", from, to)
 	if err != nil {

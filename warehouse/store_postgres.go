@@ -205,7 +205,7 @@ func (p *pgStore) merge(ctx context.Context, x txn, t *table, f *feed, at int64)
 		if _, _, err := simple(ctx, c, "SAVEPOINT merge"); err != nil {
 			return err
 		}
-		_, written, err := simple(ctx, c, mergeSQL(t, f, from, at))
+		_, written, err := simple(ctx, c, mergeSQL(t, f, from, at, differs))
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && pg.Code == "21000" {
 			// A key came twice in the batch. That is rare, and telling so
@@ -213,9 +213,7 @@ func (p *pgStore) merge(ctx context.Context, x txn, t *table, f *feed, at int64)
 			if _, _, err := simple(ctx, c, "ROLLBACK TO SAVEPOINT merge"); err != nil {
 				return err
 			}
-			keys := strings.Join(t.Key, ", ")
-			last := "(SELECT DISTINCT ON (" + keys + ") * FROM " + from + " ORDER BY " + keys + ", _seq DESC) AS last"
-			_, written, err = simple(ctx, c, mergeSQL(t, f, last, at))
+			_, written, err = simple(ctx, c, mergeSQL(t, f, lastLines(t, f, from), at, always))
 		}
 		if err != nil {
 			return err
@@ -236,29 +234,25 @@ func (p *pgStore) merge(ctx context.Context, x txn, t *table, f *feed, at int64)
 	return inserted, updated, err
 }
 
-// mergeSQL inserts the rows of a staging table or updates those that differ.
-func mergeSQL(t *table, f *feed, from string, at int64) string {
-	target := t.rowsName()
-	given := names(f.columns)
-	var set, old, fresh strings.Builder
-	for _, c := range f.columns {
-		if t.isKey(c.Name) {
-			continue
-		}
-		set.WriteString(c.Name + " = excluded." + c.Name + ", ")
-		if old.Len() > 0 {
-			old.WriteString(", ")
-			fresh.WriteString(", ")
-		}
-		old.WriteString(target + "." + c.Name)
-		fresh.WriteString("excluded." + c.Name)
-	}
-	conflict := "DO NOTHING"
-	if old.Len() > 0 {
-		conflict = "DO UPDATE SET " + set.String() + "_seq = excluded._seq, _at = excluded._at WHERE (" + old.String() + ") IS DISTINCT FROM (" + fresh.String() + ")"
-	}
-	return "INSERT INTO " + target + " (" + given + ", _seq, _at) SELECT " + given + ", _seq, " + strconv.FormatInt(at, 10) +
-		" FROM " + from + " ON CONFLICT (" + strings.Join(t.Key, ", ") + ") " + conflict
+// mergeSQL inserts the rows of a staging table or updates those that the condition
+// lets through.
+func mergeSQL(t *table, f *feed, from string, at int64, when func(held, given string) string) string {
+	columns := names(f.columns)
+	return "INSERT INTO " + t.rowsName() + " (" + columns + ", _seq, _at) SELECT " + columns + ", _seq, " + strconv.FormatInt(at, 10) +
+		" FROM " + from + onConflict(t, f, when)
+}
+
+func differs(held, given string) string { return "(" + held + ") IS DISTINCT FROM (" + given + ")" }
+
+func always(held, given string) string { return "TRUE" }
+
+// lastLines gives the last line of every key of a staging table that has a line
+// which is not in the table as it stands.
+func lastLines(t *table, f *feed, from string) string {
+	keys := strings.Join(t.Key, ", ")
+	return "(SELECT DISTINCT ON (" + keys + ") * FROM (SELECT line.*, bool_or(held._seq IS NULL OR " + differs(others(t, f, "held."), others(t, f, "line.")) +
+		") OVER (PARTITION BY " + keys + ") AS _written FROM " + from + " AS line LEFT JOIN " + t.rowsName() + " AS held USING (" + keys + ")) AS lines WHERE _written ORDER BY " +
+		keys + ", _seq DESC) AS last"
 }
 
 func (p *pgStore) remove(ctx context.Context, x txn, t *table, f *feed) (deleted int64, err error) {
@@ -288,7 +282,9 @@ type pgCursor struct {
 	conn   *pgxpool.Conn
 	result *pgconn.ResultReader
 	out    []Column
+	ctx    context.Context
 	cancel context.CancelFunc
+	n      int
 	ended  bool
 }
 
@@ -313,7 +309,7 @@ func openOn(ctx context.Context, conn *pgxpool.Conn, text string, args []Value, 
 		conn.Release()
 		return nil, err
 	}
-	c := &pgCursor{conn: conn, out: out}
+	c := &pgCursor{conn: conn, out: out, ctx: ctx}
 	if long {
 		ctx, c.cancel = context.WithCancel(ctx)
 	}
@@ -352,6 +348,13 @@ func appendParameter(dst []byte, v Value) []byte {
 func (c *pgCursor) next(row []Value) (bool, error) {
 	if c.ended {
 		return false, nil
+	}
+	// The driver sees the end of a context when it next waits for the server; rows
+	// that have come already would all be given out before that.
+	if c.n++; c.n%256 == 0 {
+		if err := c.ctx.Err(); err != nil {
+			return false, err
+		}
 	}
 	if !c.result.NextRow() {
 		c.ended = true

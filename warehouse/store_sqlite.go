@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -207,25 +208,12 @@ func (l *liteStore) fill(ctx context.Context, x txn, t *table, f *feed, at int64
 }
 
 func (l *liteStore) merge(ctx context.Context, x txn, t *table, f *feed, at int64) (inserted, updated int64, err error) {
-	var set, old, fresh strings.Builder
-	for _, c := range f.columns {
-		if t.isKey(c.Name) {
-			continue
-		}
-		set.WriteString(c.Name + " = excluded." + c.Name + ", ")
-		if old.Len() > 0 {
-			old.WriteString(", ")
-			fresh.WriteString(", ")
-		}
-		old.WriteString(t.rowsName() + "." + c.Name)
-		fresh.WriteString("excluded." + c.Name)
-	}
-	conflict := "DO NOTHING"
-	if old.Len() > 0 {
-		conflict = "DO UPDATE SET " + set.String() + "_seq = excluded._seq, _at = excluded._at WHERE (" + old.String() + ") IS NOT (" + fresh.String() + ")"
-	}
+	// A row that the batch has written already takes the stamp of its last line.
+	conflict := onConflict(t, f, func(held, given string) string {
+		return "(" + held + ") IS NOT (" + given + ") OR " + t.rowsName() + "._seq >= " + strconv.FormatInt(f.base, 10)
+	})
 	err = onDriver(x, func(conn driver.Conn) error {
-		s, err := prepare(conn, insertSQL(t, f)+" ON CONFLICT ("+strings.Join(t.Key, ", ")+") "+conflict, len(f.columns)+2, 0)
+		s, err := prepare(conn, insertSQL(t, f)+conflict, len(f.columns)+2, 0)
 		if err != nil {
 			return err
 		}

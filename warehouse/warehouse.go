@@ -133,8 +133,10 @@ type Marker struct {
 	// Given is the number of rows the source gave. For append and replace it
 	// equals Inserted; for delete Given = Deleted + Missed. For upsert Inserted and
 	// Updated count rows of the table, not lines of the batch: a key that comes
-	// several times counts once, and its last line is the one that stays; what
-	// Given has beyond them was equal to rows there already, or came again.
+	// several times counts once, and its last line is the one that stays. A row is
+	// updated when any line of the batch differs from what the table held before it,
+	// also when a later line sets it back: consumers are rather told once too often.
+	// What Given has beyond them was equal to rows there already, or came again.
 	Given, Inserted, Updated, Deleted, Missed int64
 	// Erased tells that the batch's rows were destroyed by EraseBatch.
 	Erased bool
