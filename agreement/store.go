@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"gongshu/internal/db"
@@ -118,28 +116,19 @@ func byCase(ctx context.Context, q db.Querier, caseID string) ([]Agreement, erro
 var agreementOrder = map[string]string{"created": "a.created_at", "number": "a.number"}
 
 func list(ctx context.Context, q db.Querier, f Filter) ([]Agreement, int, error) {
-	var conds []string
-	var args []any
-	mark := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
+	var w db.Where
 	if f.Body != "" {
-		conds = append(conds, `EXISTS (SELECT 1 FROM agreement_party p WHERE p.agreement = a.id AND p.body = `+mark(f.Body)+`)`)
+		w.Add(`EXISTS (SELECT 1 FROM agreement_party p WHERE p.agreement = a.id AND p.body = ?)`, f.Body)
 	}
 	if f.State != "" {
-		conds = append(conds, `a.state = `+mark(f.State))
+		w.Add(`a.state = ?`, f.State)
 	}
-	if f.Text != "" {
-		like := db.Containing(f.Text)
-		conds = append(conds, `(a.number LIKE `+mark(like)+` ESCAPE '\' OR a.terms LIKE `+mark(like)+` ESCAPE '\')`)
-	}
-	where := ""
-	if len(conds) > 0 {
-		where = ` WHERE ` + strings.Join(conds, ` AND `)
-	}
+	w.Contains(f.Text, "a.number", "a.terms")
 	var total int
-	if err := q.QueryRow(ctx, `SELECT count(*) FROM agreement_agreement a`+where, args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT count(*) FROM agreement_agreement a`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	limit, offset := mark(f.Limit), mark(f.Offset)
-	out, err := many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a`+where+` `+db.OrderBy(agreementOrder, f.Sort, f.Desc, "a.created_at DESC, a.id DESC")+` LIMIT `+limit+` OFFSET `+offset, args...)
+	limit, offset := w.Arg(f.Limit), w.Arg(f.Offset)
+	out, err := many(ctx, q, `SELECT `+columns+` FROM agreement_agreement a`+w.String()+db.OrderBy(agreementOrder, f.Sort, f.Desc, "a.created_at DESC, a.id DESC")+` LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	return out, total, err
 }

@@ -426,3 +426,29 @@ func TestOlderIndexIsMadeAnew(t *testing.T) {
 		t.Errorf("after indexing anew:%s", faults(r))
 	}
 }
+
+// A walk to a bound far beyond the end, and one that begins there, come to an end.
+func TestEntriesBeyondTheEnd(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := seal(t, d, 40)
+		size, err := s.l.Size(t.Context())
+		if err != nil || size < 40 {
+			t.Fatal(size, err)
+		}
+		for _, from := range []int64{0, 17, 40, 1 << 40, 1<<63 - 2} {
+			next := from
+			if err := s.l.Entries(t.Context(), from, 1<<63-1, func(r audit.Record) error {
+				if r.Seq != next {
+					t.Errorf("entry %d, want %d", r.Seq, next)
+				}
+				next++
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if next != max(from, size) {
+				t.Errorf("from %d the walk ended at %d", from, next)
+			}
+		}
+	})
+}

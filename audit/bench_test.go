@@ -89,3 +89,47 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkSearch is the auditor's search by case in a million entries, of which every
+// hundredth stands under a case of its own: the oldest case, one that never was, and
+// the oldest under an action that every block holds.
+func BenchmarkSearch(b *testing.B) {
+	const million = 1_000_000
+	eachStore(b, func(b *testing.B, d *db.DB) {
+		l := audittest.Open(b, d)
+		for from := 0; from < million; from += 10000 {
+			list := make([]audit.Entry, 10000)
+			for i := range list {
+				list[i] = entry(i)
+				list[i].Case = ""
+				if i%100 == 0 {
+					list[i].Case = fmt.Sprintf("GX-%07d", from+i)
+				}
+			}
+			if err := d.InTx(b.Context(), func(tx *db.Tx) error { _, err := l.AppendTx(b.Context(), tx, list...); return err }); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := l.Checkpoint(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			name string
+			f    audit.Filter
+			want int
+		}{
+			{"oldest", audit.Filter{Case: "GX-0000000"}, 1},
+			{"none", audit.Filter{Case: "GX-none"}, 0},
+			{"two fields", audit.Filter{Case: "GX-0000000", Action: "gateway.query", Body: "body-1"}, 1},
+		} {
+			b.Run(c.name, func(b *testing.B) {
+				for b.Loop() {
+					p, err := l.Search(b.Context(), c.f, 0, 50)
+					if err != nil || len(p.Records) != c.want || p.Next != 0 {
+						b.Fatal(len(p.Records), p.Next, err)
+					}
+				}
+			})
+		}
+	})
+}

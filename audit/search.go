@@ -25,11 +25,12 @@ type Filter struct {
 	Subject  string // keyed digest, see Log.Digest
 }
 
-// fields are the values asked for by the names that the index has for them.
+// fields are the values asked for by the names that the index has for them, those
+// first that occur in the fewest blocks.
 func (f *Filter) fields() [7][2]string {
 	return [7][2]string{
-		{"actor", f.Actor}, {"body", f.Body}, {"action", f.Action}, {"resource", f.Resource},
-		{"case", f.Case}, {"grant", f.Grant}, {"outcome", f.Outcome},
+		{"case", f.Case}, {"grant", f.Grant}, {"actor", f.Actor}, {"resource", f.Resource},
+		{"body", f.Body}, {"action", f.Action}, {"outcome", f.Outcome},
 	}
 }
 

@@ -231,44 +231,53 @@ func treeSize(ctx context.Context, q db.Querier) (size int64, err error) {
 // holds a snapshot that keeps the database from tidying up nor fills memory.
 const readPage = 8192
 
-// readEntries calls fn for the entries from ≤ seq < to in order. The slices of a
-// row are fn's only during the call.
+// readEntries calls fn for the entries from ≤ seq < to in order; to may lie beyond
+// the end. The slices of a row are fn's only during the call.
 func readEntries(ctx context.Context, d *db.DB, from, to int64, fn func(row) error) error {
-	const query = `SELECT seq, leaf, content FROM audit_entry WHERE seq >= $1 AND seq < $2 ORDER BY seq`
-	for ; from < to; from += readPage {
-		end := min(to, from+readPage)
-		if d.Pool != nil {
-			if err := readNative(ctx, d.Pool, query, from, end, fn); err != nil {
-				return err
-			}
-			continue
-		}
-		rows, err := d.Read().Query(ctx, query, from, end)
-		if err != nil {
+	const query = `SELECT seq, leaf, content FROM audit_entry WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3`
+	read := readRows
+	if d.Pool != nil {
+		read = readNative
+	}
+	for from < to {
+		n := 0
+		if err := read(ctx, d, query, from, to, func(r row) error {
+			n++
+			from = r.seq + 1
+			return fn(r)
+		}); err != nil {
 			return err
 		}
-		var r row
-		var leaf, content sql.RawBytes
-		for rows.Next() {
-			if err = rows.Scan(&r.seq, &leaf, &content); err != nil {
-				break
-			}
-			r.leaf, r.content = leaf, content
-			if err = fn(r); err != nil {
-				break
-			}
-		}
-		if err := errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			return err
+		if n < readPage {
+			return nil
 		}
 	}
 	return nil
 }
 
+func readRows(ctx context.Context, d *db.DB, query string, from, to int64, fn func(row) error) error {
+	rows, err := d.Read().Query(ctx, query, from, to, readPage)
+	if err != nil {
+		return err
+	}
+	var r row
+	var leaf, content sql.RawBytes
+	for rows.Next() {
+		if err = rows.Scan(&r.seq, &leaf, &content); err != nil {
+			break
+		}
+		r.leaf, r.content = leaf, content
+		if err = fn(r); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, rows.Err(), rows.Close())
+}
+
 // readNative reads the wire's own bytes: in binary form a bigint is eight bytes,
 // bytea and text are what they are.
-func readNative(ctx context.Context, pool *pgxpool.Pool, query string, from, to int64, fn func(row) error) error {
-	rows, err := pool.Query(ctx, query, from, to)
+func readNative(ctx context.Context, d *db.DB, query string, from, to int64, fn func(row) error) error {
+	rows, err := d.Pool.Query(ctx, query, from, to, readPage)
 	if err != nil {
 		return err
 	}
@@ -397,28 +406,33 @@ func indexedBlocks(ctx context.Context, q db.Querier) (n int64, err error) {
 }
 
 // lastBlock is the last block below before in which every value of the filter
-// occurs and whose time overlaps the filter's.
+// occurs and whose time overlaps the filter's. It walks down the index of the first
+// value asked for, which is of the rarest kind, and looks the others up.
 func lastBlock(ctx context.Context, q db.Querier, f *Filter, before int64) (n int64, found bool, err error) {
-	var b strings.Builder
-	args := []any{before}
-	b.WriteString(`SELECT b.n FROM audit_block b WHERE b.n < $1`)
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	if !f.From.IsZero() {
-		b.WriteString(` AND b.last_at >= ` + arg(db.Ms(f.From)))
-	}
-	if !f.To.IsZero() {
-		b.WriteString(` AND b.first_at < ` + arg(db.Ms(f.To)))
-	}
+	var w db.Where
+	from, block := `audit_block b`, `b.n`
 	for _, fv := range f.fields() {
-		if fv[1] != "" {
-			fmt.Fprintf(&b, ` AND EXISTS (SELECT 1 FROM audit_index i WHERE i.field = '%s' AND i.value = %s AND i.block = b.n)`, fv[0], arg(cut(fv[1])))
+		switch {
+		case fv[1] == "":
+		case len(w.Args) == 0:
+			from, block = `audit_index v`, `v.block`
+			w.Add(`v.field = ? AND v.value = ?`, fv[0], cut(fv[1]))
+		default:
+			w.Add(`EXISTS (SELECT 1 FROM audit_index i WHERE i.field = ? AND i.value = ? AND i.block = v.block)`, fv[0], cut(fv[1]))
 		}
 	}
-	b.WriteString(` ORDER BY b.n DESC LIMIT 1`)
-	err = q.QueryRow(ctx, b.String(), args...).Scan(&n)
+	if !f.From.IsZero() || !f.To.IsZero() {
+		from, to := int64(0), int64(1<<63-1)
+		if !f.From.IsZero() {
+			from = db.Ms(f.From)
+		}
+		if !f.To.IsZero() {
+			to = db.Ms(f.To)
+		}
+		w.Add(`EXISTS (SELECT 1 FROM audit_block t WHERE t.n = `+block+` AND t.last_at >= ? AND t.first_at < ?)`, from, to)
+	}
+	w.Add(block+` < ?`, before)
+	err = q.QueryRow(ctx, `SELECT `+block+` FROM `+from+w.String()+` ORDER BY `+block+` DESC LIMIT 1`, w.Args...).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

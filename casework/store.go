@@ -376,9 +376,7 @@ func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Ca
 			w.Add(`EXISTS (SELECT 1 FROM casework_party p WHERE p.case_id = c.id AND p.body = ?)`, f.Body)
 		}
 	}
-	if f.KindPrefix != "" {
-		w.Add(`c.kind LIKE ?`, f.KindPrefix+"%")
-	}
+	w.Starts(f.KindPrefix, "c.kind")
 	switch f.State {
 	case "":
 	case "late":
@@ -395,10 +393,7 @@ func listCases(ctx context.Context, q db.Querier, f Filter, now time.Time) ([]Ca
 	if f.Resource != "" {
 		w.Add(`c.resource = ?`, f.Resource)
 	}
-	if f.Text != "" {
-		like := db.Containing(f.Text)
-		w.Add(`(c.title LIKE ? ESCAPE '\' OR c.number LIKE ? ESCAPE '\' OR c.maker_name LIKE ? ESCAPE '\')`, like, like, like)
-	}
+	w.Contains(f.Text, "c.title", "c.number", "c.maker_name")
 	var total int
 	if err := q.QueryRow(ctx, `SELECT count(*) FROM casework_case c`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err

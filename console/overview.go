@@ -48,6 +48,7 @@ type overviewView struct {
 	months                   []monthLine
 	batches                  int
 	mayBatches               bool // the batches behind the counts are open to the actor
+	mayUsage                 bool // and the whole city's usage log
 }
 
 // monthLine is a month of the year that ends now.
@@ -97,6 +98,7 @@ func (c *Console) overviewOf(ctx context.Context, a identity.Actor) (*overviewVi
 	if err != nil {
 		return nil, err
 	}
+	v.mayUsage = c.Door.May(a, "gateway.usage.read", operation.Target{Kind: "usage"}) == nil
 	v.mayBatches = c.Door.May(a, "intake.batch.view", operation.Target{Kind: "batch", Body: a.Body, District: a.District}) == nil
 	v.months = lastMonths(c.Now(), 12)
 	if err := c.overviewIntake(ctx, v, body, rows); err != nil {
@@ -290,8 +292,10 @@ func overviewStats(ctx context.Context, v *overviewView) []ui.StatInfo {
 		return ui.Plain
 	}
 	batches, problems, calls := "", "", "/console/usage"
-	if v.whole {
-		calls = "#usage" // the log is read body by body; the city's months stand below
+	if v.whole && v.mayUsage {
+		calls += "?body=" + usageWhole
+	} else if v.whole {
+		calls = "#usage" // the city's months stand below
 	}
 	if v.mayBatches {
 		batches, problems = "/console/batches", "/console/batches?problems=yes"

@@ -50,7 +50,7 @@ func usagePage(v usageView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: usageTitle(ctx, v), Lead: ui.T(ctx, "usage.lead"), Kicker: v.names[v.body], Badges: usageBadges(ctx, v)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: usageTitle(ctx, v), Lead: ui.T(ctx, "usage.lead"), Kicker: usageOf(ctx, v), Badges: usageBadges(ctx, v)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -58,12 +58,14 @@ func usagePage(v usageView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Tabs(ui.T(ctx, "usage.sides"), []ui.Tab{
-				{Key: "provider", Label: ui.T(ctx, "usage.as_provider"), Href: v.list.With("side", "", "before", ""), Active: v.side == gateway.AsProvider},
-				{Key: "consumer", Label: ui.T(ctx, "usage.as_consumer"), Href: v.list.With("side", "consumer", "before", ""), Active: v.side == gateway.AsConsumer},
-			}).Render(ctx, templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
+			if !v.whole {
+				templ_7745c5c3_Err = ui.Tabs(ui.T(ctx, "usage.sides"), []ui.Tab{
+					{Key: "provider", Label: ui.T(ctx, "usage.as_provider"), Href: v.list.With("side", "", "before", ""), Active: v.side == gateway.AsProvider},
+					{Key: "consumer", Label: ui.T(ctx, "usage.as_consumer"), Href: v.list.With("side", "consumer", "before", ""), Active: v.side == gateway.AsConsumer},
+				}).Render(ctx, templ_7745c5c3_Buffer)
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 			}
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " ")
 			if templ_7745c5c3_Err != nil {
@@ -149,7 +151,7 @@ func usagePage(v usageView) templ.Component {
 					var templ_7745c5c3_Var5 string
 					templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "ui.pages"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 37, Col: 60}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 39, Col: 60}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 					if templ_7745c5c3_Err != nil {
@@ -162,7 +164,7 @@ func usagePage(v usageView) templ.Component {
 					var templ_7745c5c3_Var6 string
 					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "usage.newest_first"))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 38, Col: 41}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 40, Col: 41}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 					if templ_7745c5c3_Err != nil {
@@ -180,7 +182,7 @@ func usagePage(v usageView) templ.Component {
 						var templ_7745c5c3_Var7 templ.SafeURL
 						templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.list.With("before", "")))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 41, Col: 61}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 43, Col: 61}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 						if templ_7745c5c3_Err != nil {
@@ -193,7 +195,7 @@ func usagePage(v usageView) templ.Component {
 						var templ_7745c5c3_Var8 string
 						templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "usage.newest"))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 41, Col: 91}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 43, Col: 91}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 						if templ_7745c5c3_Err != nil {
@@ -212,7 +214,7 @@ func usagePage(v usageView) templ.Component {
 						var templ_7745c5c3_Var9 templ.SafeURL
 						templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.list.With("before", strconv.FormatInt(v.lines[len(v.lines)-1].Seq, 10))))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 44, Col: 120}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 46, Col: 120}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 						if templ_7745c5c3_Err != nil {
@@ -225,7 +227,7 @@ func usagePage(v usageView) templ.Component {
 						var templ_7745c5c3_Var10 string
 						templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(ui.T(ctx, "usage.older"))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 44, Col: 149}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/usage.templ`, Line: 46, Col: 149}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 						if templ_7745c5c3_Err != nil {
@@ -251,35 +253,37 @@ func usagePage(v usageView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Var11 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
-				templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
-				templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
-				if !templ_7745c5c3_IsBuffer {
-					defer func() {
-						templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
-						if templ_7745c5c3_Err == nil {
-							templ_7745c5c3_Err = templ_7745c5c3_BufErr
-						}
-					}()
-				}
-				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Code("GET /api/v1/usage?side="+string(v.side)+"&after="+strconv.FormatInt(v.acked, 10)).Render(ctx, templ_7745c5c3_Buffer)
+			if !v.whole {
+				templ_7745c5c3_Var11 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
+					templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
+					templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
+					if !templ_7745c5c3_IsBuffer {
+						defer func() {
+							templ_7745c5c3_BufErr := templruntime.ReleaseBuffer(templ_7745c5c3_Buffer)
+							if templ_7745c5c3_Err == nil {
+								templ_7745c5c3_Err = templ_7745c5c3_BufErr
+							}
+						}()
+					}
+					ctx = templ.InitializeContext(ctx)
+					templ_7745c5c3_Err = ui.Code("GET /api/v1/usage?side="+string(v.side)+"&after="+strconv.FormatInt(v.acked, 10)).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, " ")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = ui.Code("POST /api/v1/usage/receipts   {\"side\": \""+string(v.side)+"\", \"seq\": …}").Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					return nil
+				})
+				templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "usage.feed"), Icon: "api", Clause: "LY-24 QZ-3.1.8", Lead: ui.T(ctx, "usage.feed_lead"), Actions: []ui.Action{{Label: ui.T(ctx, "usage.explorer"), Href: "/api/docs", Icon: "external-link"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, " ")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				templ_7745c5c3_Err = ui.Code("POST /api/v1/usage/receipts   {\"side\": \""+string(v.side)+"\", \"seq\": …}").Render(ctx, templ_7745c5c3_Buffer)
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				return nil
-			})
-			templ_7745c5c3_Err = ui.Card(ui.CardInfo{Title: ui.T(ctx, "usage.feed"), Icon: "api", Clause: "LY-24 QZ-3.1.8", Lead: ui.T(ctx, "usage.feed_lead"), Actions: []ui.Action{{Label: ui.T(ctx, "usage.explorer"), Href: "/api/docs", Icon: "external-link"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
 			}
 			return nil
 		})
@@ -293,6 +297,14 @@ func usagePage(v usageView) templ.Component {
 
 // orgActive picks the bodies that exist today.
 var orgActive = org.BodyFilter{State: org.Active}
+
+// usageOf names whose log it is.
+func usageOf(ctx context.Context, v usageView) string {
+	if v.whole {
+		return ui.T(ctx, "usage.whole")
+	}
+	return v.names[v.body]
+}
 
 func usageTitle(ctx context.Context, v usageView) string {
 	if v.list.Get("grant") != "" {
@@ -336,12 +348,15 @@ func usageStats(ctx context.Context, v usageView) []ui.StatInfo {
 	if v.rules.UsageDays > 0 {
 		kept = ui.T(ctx, "usage.kept", "Days", v.rules.UsageDays)
 	}
-	return []ui.StatInfo{
+	stats := []ui.StatInfo{
 		{Label: ui.T(ctx, "usage.requests"), Value: ui.Num(requests), Note: note, Icon: "activity", Href: v.list.With("outcome", "", "before", "")},
 		{Label: ui.T(ctx, "usage.refused"), Value: ui.Num(refused), Note: note, Icon: "circle-x", Tone: tone, Href: v.list.With("outcome", "refused", "before", "")},
 		{Label: ui.T(ctx, "usage.rows"), Value: ui.Num(rows), Note: note, Icon: "database", Href: v.list.With("outcome", "ok", "before", "")},
-		{Label: ui.T(ctx, "usage.taken"), Value: taken, Note: ui.T(ctx, "usage.kept_lead") + " " + kept, Icon: "list-check"},
 	}
+	if !v.whole { // a body takes its own feed
+		stats = append(stats, ui.StatInfo{Label: ui.T(ctx, "usage.taken"), Value: taken, Note: ui.T(ctx, "usage.kept_lead") + " " + kept, Icon: "list-check"})
+	}
+	return stats
 }
 
 func usageFields(ctx context.Context, v usageView) []ui.Filter {

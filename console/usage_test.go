@@ -71,12 +71,14 @@ func TestUsagePage(t *testing.T) {
 		}
 		h := (&web.Site{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), ErrorPage: ui.ErrorPage}).Wrap(console.New(console.Deps{City: errs.T("市", "City"), Brand: errs.T("平台", "Platform"),
 			Door: door, Org: bodies, Gateway: gw, Profile: city, Now: clock}))
+		reader := identity.Actor{Kind: identity.Person, Name: "王专管", Login: "w", District: "350100", Level: "city", Post: identity.Steward}
 		get := func(body, path string) (int, string) {
 			t.Helper()
 			r := httptest.NewRequest("GET", path, nil)
 			r.Header.Set("Accept", "text/html")
 			r.Header.Set("Accept-Language", "zh-CN")
-			a := identity.Actor{Kind: identity.Person, ID: "p-" + body, Name: "王专管", Login: "w", Body: body, District: "350100", Level: "city", Post: identity.Steward, Posts: []identity.Post{identity.Steward}}
+			a := reader
+			a.ID, a.Body, a.Posts = "p-"+body, body, []identity.Post{a.Post}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r.WithContext(console.WithActor(r.Context(), a)))
 			return w.Code, w.Body.String()
@@ -101,7 +103,38 @@ func TestUsagePage(t *testing.T) {
 		if code, _ := get("tax", "/console/usage?body=police"); code != http.StatusNotFound && code != http.StatusForbidden {
 			t.Errorf("another body's log: %d", code)
 		}
-		code, file := get("police", "/console/usage?format=csv")
+		// Who oversees the city reads all of it at once, and more lines than one page of the store holds.
+		for _, f := range []struct {
+			post  identity.Post
+			level string
+			code  int
+		}{{identity.AuthorityReviewer, "city", 200}, {identity.Auditor, "city", 200}, {identity.AuthorityReviewer, "county", 403}, {identity.Steward, "city", 403}} {
+			reader.Post, reader.Level = f.post, f.level
+			for _, path := range []string{"/console/usage?body=all", "/console/usage?body=all&format=csv"} {
+				if code, page := get("police", path); code != f.code || code == 200 && !strings.Contains(page, "低保资格核验") {
+					t.Errorf("%s for a %s %s: %d", path, f.level, f.post, code)
+				}
+			}
+		}
+		reader.Post, reader.Level = identity.AuthorityReviewer, "city"
+		more := make([]audit.Entry, 2300)
+		for i := range more {
+			more[i] = audit.Entry{At: now.Add(time.Hour), ActorKind: "client", Actor: "c", ActorName: "税务系统", Client: "c", Body: "tax", BodyName: "市税务局",
+				Action: "gateway.query", TargetKind: "resource", TargetName: "社保缴费信息", TargetBody: "welfare", Resource: "310010100/000002", Grant: "g2", Purpose: "核定", Medium: "interface", Notes: []audit.Note{{Key: "rows", Value: 1}}}
+		}
+		if err := d.InTx(t.Context(), func(tx *db.Tx) error { _, err := log.AppendTx(t.Context(), tx, more...); return err }); err != nil {
+			t.Fatal(err)
+		}
+		code, file := get("police", "/console/usage?body=all&format=csv")
+		if code != 200 || strings.Count(file, "\n") != 1+25+2300 || !strings.Contains(file, "社保缴费信息") || !strings.Contains(file, "户籍人口信息") {
+			t.Errorf("the city's file: %d, %d lines", code, strings.Count(file, "\n"))
+		}
+		last, err := log.Search(t.Context(), audit.Filter{Action: "gateway.usage.read"}, 0, 1)
+		if err != nil || !strings.Contains(string(last.Records[0].Content), `"lines":2325`) {
+			t.Errorf("the log says %s (%v)", last.Records[0].Content, err)
+		}
+		reader.Post = identity.Steward
+		code, file = get("police", "/console/usage?format=csv")
 		if code != 200 || strings.Count(file, "\n") != 26 || !strings.HasPrefix(file, "\ufeff审计编号,") {
 			t.Errorf("export: %d, %d lines", code, strings.Count(file, "\n"))
 		}

@@ -120,58 +120,49 @@ type Filter struct {
 	Limit    int // 0: 50; at most 500
 }
 
-func (f Filter) where(nowMs int64) (query string, args []any) {
-	query = ` FROM gateway_grant WHERE 1 = 1`
-	and := func(cond string, vals ...any) {
-		query += " AND (" + numbered(cond, len(args)) + ")"
-		args = append(args, vals...)
-	}
+func (f Filter) where(nowMs int64) (w db.Where) {
 	if f.Resource != "" {
-		and(`resource = ?`, f.Resource)
+		w.Add(`resource = ?`, f.Resource)
 	}
 	if f.Provider != "" {
-		and(`provider = ?`, f.Provider)
+		w.Add(`provider = ?`, f.Provider)
 	}
 	if f.Client != "" {
-		and(`client = ?`, f.Client)
+		w.Add(`client = ?`, f.Client)
 	}
 	if f.Either != "" {
-		and(`provider = ? OR client = ?`, f.Either, f.Either)
+		w.Add(`(provider = ? OR client = ?)`, f.Either, f.Either)
 	}
 	if f.Mode != "" {
-		and(`mode = ?`, string(f.Mode))
+		w.Add(`mode = ?`, string(f.Mode))
 	}
 	if f.Case != "" {
-		and(`case_id = ?`, f.Case)
+		w.Add(`case_id = ?`, f.Case)
 	}
 	switch f.State {
 	case Revoked:
-		and(`state = 'revoked'`)
+		w.Add(`state = 'revoked'`)
 	case Expired:
-		and(`state = 'active' AND expires <> 0 AND expires <= ?`, nowMs)
+		w.Add(`state = 'active' AND expires <> 0 AND expires <= ?`, nowMs)
 	case Active:
-		and(`state = 'active' AND starts <= ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
+		w.Add(`state = 'active' AND starts <= ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
 	case Pending:
-		and(`state = 'active' AND starts > ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
+		w.Add(`state = 'active' AND starts > ? AND (expires = 0 OR expires > ?)`, nowMs, nowMs)
 	}
-	if f.Text != "" {
-		like := db.Containing(f.Text)
-		and(`name LIKE ? ESCAPE '\' OR resource LIKE ? ESCAPE '\' OR number LIKE ? ESCAPE '\'`, like, like, like)
-	}
-	return query, args
+	w.Contains(f.Text, "name", "resource", "number")
+	return w
 }
 
 func countGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) (n int, err error) {
-	query, args := f.where(nowMs)
-	err = q.QueryRow(ctx, `SELECT COUNT(*)`+query, args...).Scan(&n)
+	w := f.where(nowMs)
+	err = q.QueryRow(ctx, `SELECT COUNT(*) FROM gateway_grant`+w.String(), w.Args...).Scan(&n)
 	return n, db.Classify(err)
 }
 
 func listGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) ([]*Grant, error) {
-	query, args := f.where(nowMs)
+	w := f.where(nowMs)
 	if f.After != "" {
-		args = append(args, f.After)
-		query += ` AND id < $` + strconv.Itoa(len(args))
+		w.Add(`id < ?`, f.After)
 	}
 	limit := f.Limit
 	if limit <= 0 {
@@ -190,23 +181,8 @@ func listGrants(ctx context.Context, q db.Querier, f Filter, nowMs int64) ([]*Gr
 	case f.Sort == "name":
 		order = `name, id DESC`
 	}
-	query += ` ORDER BY ` + order + ` LIMIT ` + strconv.Itoa(min(limit, 500)) + ` OFFSET ` + strconv.Itoa(max(f.Offset, 0))
-	return grantRows(q.Query(ctx, `SELECT detail`+query, args...))
-}
-
-// numbered turns each ? of a condition into the next $n after have.
-func numbered(cond string, have int) string {
-	out := make([]byte, 0, len(cond)+8)
-	for i := 0; i < len(cond); i++ {
-		if cond[i] != '?' {
-			out = append(out, cond[i])
-			continue
-		}
-		have++
-		out = append(out, '$')
-		out = strconv.AppendInt(out, int64(have), 10)
-	}
-	return string(out)
+	return grantRows(q.Query(ctx, `SELECT detail FROM gateway_grant`+w.String()+` ORDER BY `+order+
+		` LIMIT `+strconv.Itoa(min(limit, 500))+` OFFSET `+strconv.Itoa(max(f.Offset, 0)), w.Args...))
 }
 
 func readQuota(ctx context.Context, q db.Querier, grant, day string) (requests, rows int64, err error) {
@@ -405,33 +381,26 @@ func putUsage(ctx context.Context, tx *db.Tx, pieces []*usagePiece, sums []*usag
 	return nil
 }
 
-// where writes the filter's conditions on what pieces and days have in common
-// behind those that args serve already.
-func (f *UsageFilter) where(args []any) (string, []any) {
-	query := ""
-	and := func(cond string, vals ...any) {
-		query += " AND (" + numbered(cond, len(args)) + ")"
-		args = append(args, vals...)
-	}
+// where adds the filter's conditions on what pieces and days have in common.
+func (f *UsageFilter) where(w *db.Where) {
 	switch {
 	case f.Whole:
 	case f.Side == AsProvider:
-		and(`provider = ?`, f.Body)
+		w.Add(`provider = ?`, f.Body)
 	case f.Side == AsConsumer:
-		and(`consumer = ?`, f.Body)
+		w.Add(`consumer = ?`, f.Body)
 	default:
-		and(`provider = ? OR consumer = ?`, f.Body, f.Body)
+		w.Add(`(provider = ? OR consumer = ?)`, f.Body, f.Body)
 	}
 	if f.Grant != "" {
-		and(`grant_id = ?`, f.Grant)
+		w.Add(`grant_id = ?`, f.Grant)
 	}
 	if f.Resource != "" {
-		and(`resource = ?`, f.Resource)
+		w.Add(`resource = ?`, f.Resource)
 	}
 	if f.Mode != "" {
-		and(`mode = ?`, string(f.Mode))
+		w.Add(`mode = ?`, string(f.Mode))
 	}
-	return query, args
 }
 
 // usageLines gives at least limit of the filter's lines with from ≤ seq < to, as
@@ -439,20 +408,20 @@ func (f *UsageFilter) where(args []any) (string, []any) {
 // lines come whole, so there may be more.
 func usageLines(ctx context.Context, q db.Querier, f *UsageFilter, from, to int64, newest bool, limit int) ([]Usage, error) {
 	// A step holds at most usageStep entries, so that its end bounds its begin.
-	where, args := f.where([]any{from, to + usageStep})
+	var w db.Where
+	w.Add(`until > ? AND until <= ?`, from, to+usageStep)
+	f.where(&w)
 	if !f.From.IsZero() {
-		args = append(args, db.Ms(f.From))
-		where += ` AND last_at >= $` + strconv.Itoa(len(args))
+		w.Add(`last_at >= ?`, db.Ms(f.From))
 	}
 	if !f.To.IsZero() {
-		args = append(args, db.Ms(f.To))
-		where += ` AND first_at < $` + strconv.Itoa(len(args))
+		w.Add(`first_at < ?`, db.Ms(f.To))
 	}
 	order, way := " ORDER BY until", 1
 	if newest {
 		order, way = " ORDER BY until DESC", -1
 	}
-	rows, err := q.Query(ctx, `SELECT until, lines FROM gateway_usage WHERE until > $1 AND until <= $2`+where+order, args...)
+	rows, err := q.Query(ctx, `SELECT until, lines FROM gateway_usage`+w.String()+order, w.Args...)
 	if err != nil {
 		return nil, err
 	}
@@ -485,13 +454,14 @@ func usageLines(ctx context.Context, q db.Querier, f *UsageFilter, from, to int6
 
 // usageSums adds up by day, first and last included.
 func usageSums(ctx context.Context, q db.Querier, f UsageFilter, first, last string) (map[string]UsageDay, error) {
-	where, args := f.where([]any{first, last})
+	var w db.Where
+	w.Add(`day >= ? AND day <= ?`, first, last)
+	f.where(&w)
 	if f.Outcome != "" {
-		args = append(args, f.Outcome)
-		where += ` AND outcome = $` + strconv.Itoa(len(args))
+		w.Add(`outcome = ?`, f.Outcome)
 	}
 	rows, err := q.Query(ctx, `SELECT day, sum(requests), sum(CASE WHEN outcome = 'ok' THEN 0 ELSE requests END), sum(rows_out)
-		FROM gateway_usage_day WHERE day >= $1 AND day <= $2`+where+` GROUP BY day`, args...)
+		FROM gateway_usage_day`+w.String()+` GROUP BY day`, w.Args...)
 	if err != nil {
 		return nil, err
 	}

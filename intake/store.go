@@ -228,14 +228,22 @@ func unfinished(ctx context.Context, q db.Querier, now time.Time, all bool) ([]s
 var batchOrder = map[string]string{"received": "received", "file": "file_name", "resource": "name", "accepted": "accepted", "rejected": "rejected"}
 
 func listBatches(ctx context.Context, q db.Querier, f Filter) ([]*Batch, int, error) {
-	where := `($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR corrects = $4) AND (NOT $5 OR rejected > corrected)
-		AND ($6 = '' OR file_name LIKE '%' || $6 || '%' OR name LIKE '%' || $6 || '%' OR code LIKE '%' || $6 || '%') AND ($7 = '' OR district = $7)`
-	args := []any{f.Resource, f.Body, string(f.State), f.Corrects, f.OpenProblems, f.Text, f.District}
+	var w db.Where
+	for column, v := range map[string]string{"resource": f.Resource, "body": f.Body, "state": string(f.State), "corrects": f.Corrects, "district": f.District} {
+		if v != "" {
+			w.Add(column+` = ?`, v)
+		}
+	}
+	if f.OpenProblems {
+		w.Add(`rejected > corrected`)
+	}
+	w.Contains(f.Text, "file_name", "name", "code")
 	var total int
-	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM intake_batch WHERE `+where, args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM intake_batch`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	out, err := db.List(ctx, q, scanBatch, `SELECT `+batchColumns+` FROM intake_batch WHERE `+where+db.OrderBy(batchOrder, f.Sort, f.Desc, "received DESC, id DESC")+` LIMIT $8 OFFSET $9`, append(args, f.Limit, f.Offset)...)
+	limit, offset := w.Arg(f.Limit), w.Arg(f.Offset)
+	out, err := db.List(ctx, q, scanBatch, `SELECT `+batchColumns+` FROM intake_batch`+w.String()+db.OrderBy(batchOrder, f.Sort, f.Desc, "received DESC, id DESC")+` LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	return out, total, err
 }
 

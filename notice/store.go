@@ -50,13 +50,23 @@ func get(ctx context.Context, q db.Querier, person, id string) (Message, error) 
 }
 
 func list(ctx context.Context, q db.Querier, person string, f Filter) ([]Message, int, error) {
-	where := `person = $1 AND ($2 = '' OR kind LIKE $2 || '\_%' ESCAPE '\') AND ($3 = '' OR ($3 = 'unread' AND read_at = 0) OR ($3 = 'read' AND read_at > 0))`
-	args := []any{person, f.Topic, f.State}
+	var w db.Where
+	w.Add(`person = ?`, person)
+	if f.Topic != "" {
+		w.Starts(f.Topic+"_", "kind")
+	}
+	switch f.State {
+	case "unread":
+		w.Add(`read_at = 0`)
+	case "read":
+		w.Add(`read_at > 0`)
+	}
 	var total int
-	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM notice_message WHERE `+where, args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM notice_message`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	out, err := db.List(ctx, q, scan, `SELECT `+columns+` FROM notice_message WHERE `+where+` ORDER BY at DESC, id DESC LIMIT $4 OFFSET $5`, append(args, f.Limit, f.Offset)...)
+	where, limit, offset := w.String(), w.Arg(f.Limit), w.Arg(f.Offset)
+	out, err := db.List(ctx, q, scan, `SELECT `+columns+` FROM notice_message`+where+` ORDER BY at DESC, id DESC LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	return out, total, err
 }
 

@@ -67,10 +67,7 @@ func updateBody(ctx context.Context, q db.Querier, b Body) error {
 
 func selectBodies(ctx context.Context, q db.Querier, f BodyFilter) ([]Body, error) {
 	var w db.Where
-	if f.Text != "" {
-		p := db.Containing(f.Text)
-		w.Add(`(b.name LIKE ? ESCAPE '\' OR b.short LIKE ? ESCAPE '\' OR b.uscc LIKE ? ESCAPE '\')`, p, p, strings.ToUpper(p))
-	}
+	w.Contains(f.Text, "b.name", "b.short", "b.uscc")
 	for column, value := range map[string]string{"level": f.Level, "district": f.District, "role": string(f.Role), "kind": f.Kind, "state": f.State, "parent": f.Parent} {
 		if value != "" {
 			w.Add(`b.`+column+` = ?`, value)
@@ -137,19 +134,14 @@ var personSorts = map[string]string{"name": "p.name", "body": "b.name", "login":
 
 func selectPeople(ctx context.Context, q db.Querier, f PersonFilter) ([]Person, int, error) {
 	var w db.Where
-	if f.Text != "" {
-		p := db.Containing(f.Text)
-		w.Add(`(p.name LIKE ? ESCAPE '\' OR p.login LIKE ? ESCAPE '\' OR p.staff_no LIKE ? ESCAPE '\')`, p, strings.ToLower(p), p)
-	}
+	w.Contains(f.Text, "p.name", "p.login", "p.staff_no")
 	if f.Body != "" {
 		w.Add(`(p.body = ? OR p.id IN (SELECT person FROM org_holding WHERE body = ? AND state IN ('held','proposed')))`, f.Body, f.Body)
 	}
 	if f.District != "" {
 		w.Add(`b.district = ?`, f.District)
 	}
-	if f.Prefix != "" {
-		w.Add(`b.district LIKE ?`, f.Prefix+"%")
-	}
+	w.Starts(f.Prefix, "b.district")
 	if f.State != "" {
 		w.Add(`p.state = ?`, f.State)
 	}

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
@@ -66,12 +64,10 @@ func pendingLike(ctx context.Context, q db.Querier, consumer, resource, mode, ki
 var requestOrder = map[string]string{"created": "created_at", "decided": "decided_at", "name": "resource_name", "number": "number"}
 
 func listRequests(ctx context.Context, q db.Querier, f Filter) ([]Request, int, error) {
-	var conds []string
-	var args []any
-	mark := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
+	var w db.Where
 	eq := func(column, v string) {
 		if v != "" {
-			conds = append(conds, column+" = "+mark(v))
+			w.Add(column+" = ?", v)
 		}
 	}
 	eq("state", f.State)
@@ -82,22 +78,15 @@ func listRequests(ctx context.Context, q db.Querier, f Filter) ([]Request, int, 
 	eq("provider", f.Provider)
 	eq("district", f.District)
 	if f.Party != "" {
-		conds = append(conds, "(consumer = "+mark(f.Party)+" OR provider = "+mark(f.Party)+")")
+		w.Add("(consumer = ? OR provider = ?)", f.Party, f.Party)
 	}
-	if f.Text != "" {
-		like := db.Containing(f.Text)
-		conds = append(conds, `(resource_name LIKE `+mark(like)+` ESCAPE '\' OR number LIKE `+mark(like)+` ESCAPE '\' OR detail LIKE `+mark(like)+` ESCAPE '\')`)
-	}
-	where := ""
-	if len(conds) > 0 {
-		where = ` WHERE ` + strings.Join(conds, ` AND `)
-	}
+	w.Contains(f.Text, "resource_name", "number", "detail")
 	var total int
-	if err := q.QueryRow(ctx, `SELECT count(*) FROM sharing_request`+where, args...).Scan(&total); err != nil {
+	if err := q.QueryRow(ctx, `SELECT count(*) FROM sharing_request`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	limit, offset := mark(f.Limit), mark(f.Offset)
-	rows, err := q.Query(ctx, `SELECT detail FROM sharing_request`+where+` `+db.OrderBy(requestOrder, f.Sort, f.Desc, "created_at DESC, id DESC")+` LIMIT `+limit+` OFFSET `+offset, args...)
+	limit, offset := w.Arg(f.Limit), w.Arg(f.Offset)
+	rows, err := q.Query(ctx, `SELECT detail FROM sharing_request`+w.String()+db.OrderBy(requestOrder, f.Sort, f.Desc, "created_at DESC, id DESC")+` LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -342,9 +342,3 @@ func OrderBy(columns map[string]string, sort string, desc bool, rest string) str
 	}
 	return " ORDER BY " + by + ", " + rest
 }
-
-// Containing is the pattern of LIKE … ESCAPE '\' for values that contain text,
-// whatever characters it has.
-func Containing(text string) string { return "%" + likeEscapes.Replace(text) + "%" }
-
-var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,44 @@ func TestBytesAndBooleansRoundTrip(t *testing.T) {
 		}
 		if !db.Time(0).IsZero() || db.Ms(time.Time{}) != 0 || db.Time(db.Ms(time.UnixMilli(1234))).UnixMilli() != 1234 {
 			t.Error("times do not round-trip")
+		}
+	})
+}
+
+// A text that people type is looked for as it stands, also where it has the signs that
+// LIKE gives a meaning of its own, and the same on both databases.
+func TestTextIsLookedForAsItStands(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := t.Context()
+		if err := d.InTx(ctx, func(tx *db.Tx) error {
+			for _, v := range []string{"100%", "1000", "a_b", "aXb", `c\d`, "Ab 行"} {
+				if err := db.SetFact(ctx, tx, v, "x"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			where func(w *db.Where)
+			want  string
+		}{
+			{func(w *db.Where) { w.Contains("0%", "value", "key") }, "100%"},
+			{func(w *db.Where) { w.Contains("A_B", "value", "key") }, "a_b"},
+			{func(w *db.Where) { w.Contains(`\`, "key") }, `c\d`},
+			{func(w *db.Where) { w.Contains("b 行", "key") }, "Ab 行"},
+			{func(w *db.Where) { w.Add("value = ?", "x"); w.Contains("100", "key") }, "100% 1000"},
+			{func(w *db.Where) { w.Starts("A_", "key") }, "a_b"},
+			{func(w *db.Where) { w.Starts("00", "key") }, ""},
+			{func(w *db.Where) { w.Add("value = ?", "none"); w.Starts("", "key"); w.Contains("", "key") }, ""},
+		} {
+			var w db.Where
+			c.where(&w)
+			got, err := db.Values[string](ctx, d.Read(), `SELECT key FROM db_fact`+w.String()+` ORDER BY key`, w.Args...)
+			if err != nil || strings.Join(got, " ") != c.want {
+				t.Errorf("%s %v: %q (%v), want %q", w.String(), w.Args, got, err, c.want)
+			}
 		}
 	})
 }

@@ -66,6 +66,33 @@ func (w *Where) Add(condition string, args ...any) {
 	w.text = append(w.text, condition)
 }
 
+// Contains adds that one of the columns contains text, whatever characters it has and
+// in small or capital letters; an empty text restricts nothing.
+func (w *Where) Contains(text string, columns ...string) {
+	if text != "" {
+		w.like("%"+likeEscapes.Replace(text)+"%", columns)
+	}
+}
+
+// Starts adds that a column starts with text, as Contains compares.
+func (w *Where) Starts(text, column string) {
+	if text != "" {
+		w.like(likeEscapes.Replace(text)+"%", []string{column})
+	}
+}
+
+// like compares in small letters on both sides: SQLite's LIKE takes A for a, that of
+// PostgreSQL does not.
+func (w *Where) like(pattern string, columns []string) {
+	mark, either := w.Arg(pattern), make([]string, len(columns))
+	for i, c := range columns {
+		either[i] = "lower(" + c + ") LIKE lower(" + mark + `) ESCAPE '\'`
+	}
+	w.text = append(w.text, "("+strings.Join(either, " OR ")+")")
+}
+
+var likeEscapes = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
 // Arg adds an argument outside of the conditions and gives its placeholder.
 func (w *Where) Arg(a any) string {
 	w.Args = append(w.Args, a)
