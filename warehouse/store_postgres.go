@@ -282,7 +282,7 @@ type pgCursor struct {
 	conn   *pgxpool.Conn
 	result *pgconn.ResultReader
 	out    []Column
-	ctx    context.Context
+	ctx    context.Context // nil for a point read, whose answer is short
 	cancel context.CancelFunc
 	n      int
 	ended  bool
@@ -351,7 +351,7 @@ func (c *pgCursor) next(row []Value) (bool, error) {
 	}
 	// The driver sees the end of a context when it next waits for the server; rows
 	// that have come already would all be given out before that.
-	if c.n++; c.n%256 == 0 {
+	if c.n++; c.n%256 == 0 && c.ctx != nil {
 		if err := c.ctx.Err(); err != nil {
 			return false, err
 		}
