@@ -234,11 +234,24 @@ func Register[I, O any](a *API, op huma.Operation, handler func(ctx context.Cont
 	})
 }
 
-// declare puts in a plain handler and describes it in the OpenAPI document.
+// declare puts in a plain handler and describes it in the OpenAPI document, with
+// problem+json as the answer of any status that op leaves out.
 // Paths with {code} take a resource code whose slash is written "-".
 func (a *API) declare(op huma.Operation, handler http.Handler) {
+	op.Responses["default"] = a.refusal("出错，写明字段、原因和条款 / refused or failed: names field, reason and article")
 	a.mux.Handle(op.Method+" "+op.Path, knownQuery(op.Parameters, handler))
 	a.huma.OpenAPI().AddOperation(&op)
+}
+
+// answers describes what an operation answers with when all is well.
+func answers(status, what string, schema *huma.Schema) map[string]*huma.Response {
+	return map[string]*huma.Response{status: {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}}
+}
+
+// refusal describes an answer of problem+json.
+func (a *API) refusal(what string) *huma.Response {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
+	return &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: schema}}}
 }
 
 // problem is an error as huma answers it.

@@ -201,17 +201,13 @@ func (a *API) registerCatalog() {
 	codeParam := &huma.Param{Name: "code", In: "path", Required: true, Description: "Resource code, its slash written -.", Schema: str}
 	resourceBody := &huma.RequestBody{Description: "The resource's metadata and items. What the platform gives (id, code, version, state, decisions) is ignored.", Required: true,
 		Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}
-	answers := func(status, what string) map[string]*huma.Response {
-		return map[string]*huma.Response{status: {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}},
-			"default": {Description: "Refused or failed: problem+json naming field, reason and article."}}
-	}
 	a.declare(huma.Operation{OperationID: "createResource", Method: http.MethodPost, Path: "/api/v1/catalog", Tags: tags, Summary: "登记资源（草稿） Register a resource as a draft",
-		RequestBody: resourceBody, Responses: answers("201", "The draft with its code.")}, a.catalogWrite(http.StatusCreated, func(r *http.Request, in catalog.Resource) (*catalog.Resource, error) {
+		RequestBody: resourceBody, Responses: answers("201", "The draft with its code.", schema)}, a.catalogWrite(http.StatusCreated, func(r *http.Request, in catalog.Resource) (*catalog.Resource, error) {
 		return a.Catalog.Create(r.Context(), actorOf(r.Context()), in)
 	}))
 	a.declare(huma.Operation{OperationID: "saveResource", Method: http.MethodPut, Path: "/api/v1/catalog/{code}", Tags: tags, Summary: "修改草稿 Save a draft",
 		Description: "revision in the body, when above 0, must be that of the version read: a change made in between is refused with 409.",
-		Parameters:  []*huma.Param{codeParam}, RequestBody: resourceBody, Responses: answers("200", "The draft as kept.")}, a.catalogWrite(http.StatusOK, func(r *http.Request, in catalog.Resource) (*catalog.Resource, error) {
+		Parameters:  []*huma.Param{codeParam}, RequestBody: resourceBody, Responses: answers("200", "The draft as kept.", schema)}, a.catalogWrite(http.StatusOK, func(r *http.Request, in catalog.Resource) (*catalog.Resource, error) {
 		return a.Catalog.Save(r.Context(), actorOf(r.Context()), catalog.AddressOf{Code: r.PathValue("code"), Revision: in.Revision}, in)
 	}))
 	for _, step := range []struct {
@@ -237,7 +233,7 @@ func (a *API) registerCatalog() {
 		Description: "All resources are registered as drafts, or none. Faults name sheet and cell in problems[].field. dry_run=true reads and checks only.",
 		Parameters:  []*huma.Param{{Name: "dry_run", In: "query", Schema: &huma.Schema{Type: "boolean"}}, {Name: "name", In: "query", Description: "File name, shown in the history.", Schema: str}},
 		RequestBody: &huma.RequestBody{Required: true, Content: binary},
-		Responses:   map[string]*huma.Response{"200": {Description: "What was read; codes when registered."}, "default": {Description: "problem+json"}}}, http.HandlerFunc(a.importWorkbook))
+		Responses:   map[string]*huma.Response{"200": {Description: "What was read; codes when registered."}}}, http.HandlerFunc(a.importWorkbook))
 }
 
 func lineOf(r catalog.Row) CatalogLine {

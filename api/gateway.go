@@ -24,13 +24,13 @@ func (a *API) registerGateway() {
 		return
 	}
 	const base = "/api/v1/resources/{code}"
-	a.declare(dataOperation("query", http.MethodPost, base+"/query", "按主键查询 / Query by key",
+	a.declare(a.dataOperation("query", http.MethodPost, base+"/query", "按主键查询 / Query by key",
 		"按资源声明的主键查询，返回授权的信息项（脱敏后）。\n\nRows by the declared key, granted items only, masked as the grant says.", querySchema, queryAnswer), a.data((*gateway.Service).Query))
-	a.declare(dataOperation("verify", http.MethodPost, base+"/verify", "核验 / Verify",
+	a.declare(a.dataOperation("verify", http.MethodPost, base+"/verify", "核验 / Verify",
 		"逐项回答是或否，不返回任何数据值。查无此人与不符同样回答否。\n\nYes or no a claim; a key without a row answers no.", verifySchema, verifyAnswer), a.data((*gateway.Service).Verify))
-	a.declare(dataOperation("statistics", http.MethodPost, base+"/statistics", "统计 / Statistics",
+	a.declare(a.dataOperation("statistics", http.MethodPost, base+"/statistics", "统计 / Statistics",
 		"只答分组统计；小于阈值的组不显示，与先前答复相差过小的范围拒绝。\n\nMeasures of groups; small groups are suppressed, groups that could be differenced are refused.", statsSchema, statsAnswer), a.data((*gateway.Service).Statistics))
-	rows := dataOperation("rows", http.MethodGet, base+"/rows", "批量获取 / Obtain rows",
+	rows := a.dataOperation("rows", http.MethodGet, base+"/rows", "批量获取 / Obtain rows",
 		"流式返回授权的行，可断点续传：上次响应尾部的 X-Gongshu-Next-Since 作为 since 再次请求即只取其后的变化。完整的响应以尾部 X-Gongshu-Digest（SHA-256）核对；中途断开的响应没有尾部。\n\n"+
 			"A stream of the granted rows. The trailers X-Gongshu-Digest, -Rows, -Next-Since and -Complete come with a complete answer only; pass Next-Since as since to go on. Files carry a watermark of their release.", nil, nil)
 	rows.Parameters = append(rows.Parameters,

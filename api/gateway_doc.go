@@ -59,11 +59,6 @@ var statsAnswer = object(nil, map[string]*huma.Schema{
 	"suppressed": boolean, "audit": integer,
 })
 
-var problemSchema = object(nil, map[string]*huma.Schema{
-	"type": text, "title": text, "status": integer, "detail": text, "instance": text, "field": text, "clauses": list(text),
-	"errors": list(object(nil, map[string]*huma.Schema{"field": text, "code": text, "message": text, "clause": text})),
-})
-
 func headerParam(name, doc string) *huma.Param {
 	return &huma.Param{Name: name, In: "header", Description: doc, Schema: text}
 }
@@ -72,7 +67,7 @@ func queryParam(name, doc string, schema *huma.Schema) *huma.Param {
 	return &huma.Param{Name: name, In: "query", Description: doc, Schema: schema}
 }
 
-func dataOperation(id, method, path, summary, doc string, body, answer *huma.Schema) huma.Operation {
+func (a *API) dataOperation(id, method, path, summary, doc string, body, answer *huma.Schema) huma.Operation {
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Description: doc, Tags: []string{"data"}, Security: bySystems,
 		Parameters: []*huma.Param{
@@ -95,7 +90,7 @@ func dataOperation(id, method, path, summary, doc string, body, answer *huma.Sch
 		"410": "授权在处理期间被收回 / revoked meanwhile", "422": "请求有误，写明字段 / the request is wrong, field named",
 		"429": "超过速率、配额或核验次数，见 Retry-After / rate, quota or tries used up", "503": "审计日志或存储不可用，数据服务停止 / the log or a store is down: nothing is released",
 	} {
-		op.Responses[status] = &huma.Response{Description: doc, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problemSchema}}}
+		op.Responses[status] = a.refusal(doc)
 	}
 	return op
 }

@@ -40,12 +40,6 @@ func (a *API) registerIntake() {
 	code := &huma.Param{Name: "code", In: "path", Required: true, Description: "Resource code, its slash written -.", Schema: str}
 	id := &huma.Param{Name: "id", In: "path", Required: true, Description: "Batch id.", Schema: str}
 	receipt := a.huma.OpenAPI().Components.Schemas.Schema(receiptType, true, "Receipt")
-	answers := func(status, what string) map[string]*huma.Response {
-		return map[string]*huma.Response{
-			status:    {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: receipt}}},
-			"default": {Description: "Refused or failed: problem+json naming field, reason and article."},
-		}
-	}
 	binary := &huma.MediaType{Schema: &huma.Schema{Type: "string", Format: "binary"}}
 	send := huma.Operation{
 		OperationID: "send-batch", Method: http.MethodPost, Path: "/api/v1/resources/{code}/batches", Tags: []string{"Aggregation 汇聚"},
@@ -72,7 +66,7 @@ func (a *API) registerIntake() {
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"text/csv": binary, "application/x-ndjson": binary, "application/json": binary,
 			"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": binary, "application/octet-stream": binary}},
-		Responses: answers("201", "The receipt."),
+		Responses: answers("201", "The receipt.", receipt),
 	}
 	send.Responses["202"] = &huma.Response{Description: "Stored; the batch is being loaded. Location says where to ask.", Content: send.Responses["201"].Content}
 	a.declare(send, http.HandlerFunc(a.sendBatch))
@@ -80,7 +74,7 @@ func (a *API) registerIntake() {
 		Parameters: []*huma.Param{code, in("query", "offset", "From 0."), in("query", "limit", "At most 200, 50 by default.")},
 		Responses:  map[string]*huma.Response{"200": {Description: "Receipts, the newest first, and their number."}}}, http.HandlerFunc(a.listBatches))
 	a.declare(huma.Operation{OperationID: "get-batch", Method: http.MethodGet, Path: "/api/v1/batches/{id}", Tags: send.Tags, Summary: "A batch and its receipt 批次回执",
-		Parameters: []*huma.Param{id}, Responses: answers("200", "The receipt; rows_read while it is being loaded.")}, http.HandlerFunc(a.getBatch))
+		Parameters: []*huma.Param{id}, Responses: answers("200", "The receipt; rows_read while it is being loaded.", receipt)}, http.HandlerFunc(a.getBatch))
 	a.declare(huma.Operation{OperationID: "get-problems", Method: http.MethodGet, Path: "/api/v1/batches/{id}/problems", Tags: send.Tags, Summary: "Problem rows with every reason 问题数据",
 		Description: "Without format, a page as JSON; with format=csv|xlsx|ndjson|json the whole file with a row number and a reasons column, to be mended and sent with corrects=.",
 		Parameters: []*huma.Param{id, in("query", "format", "csv, xlsx, ndjson or json."), in("query", "open", "1: only rows that wait for a correction."),
