@@ -50,7 +50,7 @@ type StreamEnd struct {
 
 // flushAt is how much gathers before it is sent; between two sendings the grant is
 // looked at, so that a revocation cuts the stream here at once.
-const flushAt = 64 << 10
+const flushAt = 256 << 10
 
 // Obtain answers GET …/rows: a stream of the granted rows in the order of their
 // changes, in constant memory. open is called once, when the audit entry is

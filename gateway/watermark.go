@@ -39,39 +39,36 @@ func (w *watermark) bit(text []byte) bool { return sip(w.k0, w.k1, text)&1 == 1 
 
 func sip(k0, k1 uint64, p []byte) uint64 {
 	v0, v1, v2, v3 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d, k0^0x6c7967656e657261, k1^0x7465646279746573
-	round := func() {
-		v0 += v1
-		v1 = bits.RotateLeft64(v1, 13) ^ v0
-		v0 = bits.RotateLeft64(v0, 32)
-		v2 += v3
-		v3 = bits.RotateLeft64(v3, 16) ^ v2
-		v0 += v3
-		v3 = bits.RotateLeft64(v3, 21) ^ v0
-		v2 += v1
-		v1 = bits.RotateLeft64(v1, 17) ^ v2
-		v2 = bits.RotateLeft64(v2, 32)
-	}
 	n := uint64(len(p)) << 56
-	for len(p) >= 8 {
+	for ; len(p) >= 8; p = p[8:] {
 		m := binary.LittleEndian.Uint64(p)
-		v3 ^= m
-		round()
-		round()
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3^m)
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
 		v0 ^= m
-		p = p[8:]
 	}
-	var last [8]byte
-	copy(last[:], p)
-	m := n | binary.LittleEndian.Uint64(last[:])
-	v3 ^= m
-	round()
-	round()
-	v0 ^= m
-	v2 ^= 0xff
+	for i, b := range p {
+		n |= uint64(b) << (8 * i)
+	}
+	v0, v1, v2, v3 = sipRound(v0, v1, v2, v3^n)
+	v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
+	v0, v2 = v0^n, v2^0xff
 	for range 4 {
-		round()
+		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
 	}
 	return v0 ^ v1 ^ v2 ^ v3
+}
+
+// sipRound takes and gives values, so that they stay in registers.
+func sipRound(v0, v1, v2, v3 uint64) (uint64, uint64, uint64, uint64) {
+	v0 += v1
+	v2 += v3
+	v1 = bits.RotateLeft64(v1, 13) ^ v0
+	v3 = bits.RotateLeft64(v3, 16) ^ v2
+	v2 += v1
+	v0 = bits.RotateLeft64(v0, 32) + v3
+	v1 = bits.RotateLeft64(v1, 17) ^ v2
+	v3 = bits.RotateLeft64(v3, 21) ^ v0
+	return v0, v1, bits.RotateLeft64(v2, 32), v3
 }
 
 // csvEncoder writes RFC 4180 with CRLF and a header row.
@@ -104,9 +101,12 @@ func (e *csvEncoder) row(dst []byte, cells [][]byte, _ []bool) ([]byte, error) {
 
 func (e *csvEncoder) end(dst []byte) ([]byte, error) { return dst, nil }
 
+// quoted are the bytes for which a field has quotes.
+var quoted = [256]bool{',': true, '"': true, '\r': true, '\n': true}
+
 func needsQuotes(c []byte) bool {
 	for _, b := range c {
-		if b == ',' || b == '"' || b == '\r' || b == '\n' {
+		if quoted[b] {
 			return true
 		}
 	}
