@@ -35,16 +35,15 @@ import (
 	"gongshu/org"
 	"gongshu/profile"
 	"gongshu/sharing"
+	"gongshu/ui"
 )
 
 // Deps is what the operations work with.
 type Deps struct {
-	City    errs.Text // the city's name
 	Brand   errs.Text // the platform's name
 	Version string
-	// Home is the first page of the face beside which the API's own page stands,
-	// "/" or "/console/"; "" where this node has no pages.
-	Home    string
+	// Frame is what surrounds the API's own page; nil where this node has no pages.
+	Frame   func(*http.Request) *ui.Frame
 	Door    *operation.Door
 	Clients *identity.Service
 	Org     *org.Service
@@ -148,14 +147,6 @@ func schemaName(t reflect.Type, hint string) string {
 		return resourceType.Name() + name
 	}
 	return name
-}
-
-// Document gives the OpenAPI description of what New with the same deps answers.
-func Document(deps Deps) ([]byte, error) {
-	a := &API{Deps: deps, mux: http.NewServeMux()}
-	a.open()
-	a.routes()
-	return a.huma.OpenAPI().MarshalJSON()
 }
 
 type actorKey struct{}

@@ -2,217 +2,370 @@ package api
 
 import (
 	"bytes"
-	_ "embed"
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
-	"github.com/danielgtaylor/huma/v2"
+	"github.com/a-h/templ"
 
 	"gongshu/identity"
 	"gongshu/internal/web"
 	"gongshu/ui"
 )
 
-// The page to read the OpenAPI document and try its operations. It is rendered
-// from the document on the server, so that it reads without a script; docs.js
-// sends the requests. Nothing comes from elsewhere, nothing is inline.
+// docsPath is where the page stands that reads the API's description and tries its
+// operations. It is rendered on the server, so that it reads without a script.
+const docsPath = "/api/docs"
 
-//go:embed docs.js
-var docsScript []byte
-
-// DocsPath is where the page stands.
-const DocsPath = "/api/docs"
-
-func (a *API) registerDocs() {
-	if a.Home == "" {
+func (a *API) routesDocs() {
+	if a.Frame == nil {
 		return
 	}
-	a.mux.HandleFunc("GET "+DocsPath, a.docs)
-	a.mux.HandleFunc("GET /api/docs.js", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		w.Header().Set("Cache-Control", "max-age=300")
-		_, _ = w.Write(docsScript)
+	read := sync.OnceValues(func() ([]opGroup, error) {
+		raw, err := a.huma.OpenAPI().MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		return readOpenAPI(raw)
+	})
+	a.mux.HandleFunc("GET "+docsPath, func(w http.ResponseWriter, r *http.Request) {
+		groups, err := read()
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		ctx := r.Context()
+		v := docsView{base: web.Base(r), groups: groups}
+		if a.Open != nil {
+			v.slug = a.Open.Example(ctx)
+		}
+		if who := actorOf(ctx); who.Kind == identity.Person {
+			v.person = strings.Join([]string{who.Name, who.BodyName, who.Post.Text().In(web.Lang(ctx))}, " · ")
+		}
+		ui.Render(w, r.WithContext(ui.WithFrame(ctx, a.Frame(r))), docsPage(v))
 	})
 }
 
-// docOp is an operation as the page shows it.
-type docOp struct {
-	ID, Method, Path, Title, Text string
-	Params                        []docParam
-	Body                          string // example as JSON, "" without a body
-	Stream                        bool
-	Responses                     []docResponse
+type docsView struct {
+	base   string // of addresses on this site
+	groups []opGroup
+	slug   string // of a dataset that samples can be tried with
+	person string // who is logged in: what is sent without a key is sent in this name
 }
 
-type docParam struct {
-	In, Name, Text, Default string
-	Required                bool
-	Choices                 []string
+// opGroup is the operations under one tag.
+type opGroup struct {
+	tag string
+	ops []apiOp
 }
 
-type docResponse struct{ Status, Text string }
-
-type docGroup struct {
-	Tag string
-	Ops []docOp
+// apiOp is one operation, as a reader needs it.
+type apiOp struct {
+	ID, Method, Path, Summary, Description string
+	Open                                   bool // needs no key
+	Params                                 []apiParam
+	BodyKinds                              []string
+	Example                                string // JSON body to begin with
+	Answers                                []apiAnswer
 }
 
-func (a *API) docs(w http.ResponseWriter, r *http.Request) {
-	lang := web.Lang(r.Context())
-	clauses := "/rules/"
-	if a.Home != "/" {
-		clauses = a.Home + "clauses/"
+type apiParam struct {
+	Name, In, Type, Description, Default string
+	Choices                              []string
+	Required                             bool
+}
+
+type apiAnswer struct{ Status, Description string }
+
+type schema struct {
+	Type       any               `json:"type"`
+	Ref        string            `json:"$ref"`
+	Properties map[string]schema `json:"properties"`
+	Required   []string          `json:"required"`
+	Items      *schema           `json:"items"`
+	Enum       []any             `json:"enum"`
+	OneOf      []schema          `json:"oneOf"`
+	Examples   []any             `json:"examples"`
+	Default    any               `json:"default"`
+}
+
+// readOpenAPI turns the OpenAPI document into what the page shows, by tag.
+func readOpenAPI(raw []byte) ([]opGroup, error) {
+	var doc struct {
+		Components struct {
+			Schemas map[string]schema `json:"schemas"`
+		} `json:"components"`
+		Paths map[string]map[string]struct {
+			OperationID string            `json:"operationId"`
+			Summary     string            `json:"summary"`
+			Description string            `json:"description"`
+			Tags        []string          `json:"tags"`
+			Security    *[]map[string]any `json:"security"`
+			Parameters  []struct {
+				Name        string `json:"name"`
+				In          string `json:"in"`
+				Description string `json:"description"`
+				Required    bool   `json:"required"`
+				Schema      schema `json:"schema"`
+			} `json:"parameters"`
+			RequestBody *struct {
+				Content map[string]struct {
+					Schema schema `json:"schema"`
+				} `json:"content"`
+			} `json:"requestBody"`
+			Responses map[string]struct {
+				Description string `json:"description"`
+			} `json:"responses"`
+		} `json:"paths"`
 	}
-	frame := &ui.Frame{Face: ui.Portal, City: a.City.In(lang), Brand: a.Brand.In(lang), Home: a.Home, ClauseBase: clauses, Path: r.URL.RequestURI(), Version: a.Version}
-	r = r.WithContext(ui.WithFrame(r.Context(), frame))
-	person := ""
-	if who := actorOf(r.Context()); who.Kind == identity.Person {
-		person = strings.Join([]string{who.Name, who.BodyName, who.Post.Text().In(lang)}, " · ")
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
 	}
-	ui.Render(w, r, docsPage(a.groups(lang), person))
-}
-
-// groups reads the document: operations by tag, in the order of their paths.
-func (a *API) groups(lang string) []docGroup {
-	api := a.huma.OpenAPI()
-	paths := make([]string, 0, len(api.Paths))
-	for p := range api.Paths {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	byTag := map[string]*docGroup{}
-	var tags []string
-	for _, p := range paths {
-		item := api.Paths[p]
-		for _, m := range []struct {
-			name string
-			op   *huma.Operation
-		}{{"GET", item.Get}, {"POST", item.Post}, {"PUT", item.Put}, {"PATCH", item.Patch}, {"DELETE", item.Delete}} {
-			if m.op == nil {
-				continue
+	byTag := map[string]*opGroup{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			o := apiOp{ID: op.OperationID, Method: strings.ToUpper(method), Path: path, Summary: op.Summary, Description: op.Description}
+			if op.Security != nil {
+				o.Open = slices.ContainsFunc(*op.Security, func(s map[string]any) bool { return len(s) == 0 })
 			}
-			tag := "other"
-			if len(m.op.Tags) > 0 {
-				tag = m.op.Tags[0]
+			for _, q := range op.Parameters {
+				param := apiParam{Name: q.Name, In: q.In, Type: schemaWords(q.Schema), Description: q.Description, Required: q.Required}
+				for _, choice := range q.Schema.Enum {
+					param.Choices = append(param.Choices, fmt.Sprint(choice))
+				}
+				if q.Schema.Default != nil {
+					param.Default = fmt.Sprint(q.Schema.Default)
+				}
+				o.Params = append(o.Params, param)
 			}
-			g := byTag[tag]
-			if g == nil {
-				g = &docGroup{Tag: tag}
-				byTag[tag] = g
-				tags = append(tags, tag)
+			if op.RequestBody != nil {
+				for kind, content := range op.RequestBody.Content {
+					o.BodyKinds = append(o.BodyKinds, kind)
+					if kind == "application/json" {
+						if b, err := json.MarshalIndent(example(content.Schema, doc.Components.Schemas, 0), "", "  "); err == nil {
+							o.Example = string(b)
+						}
+					}
+				}
+				slices.Sort(o.BodyKinds)
 			}
-			g.Ops = append(g.Ops, docOperation(api, m.name, p, m.op, lang))
+			for status, answer := range op.Responses {
+				o.Answers = append(o.Answers, apiAnswer{status, answer.Description})
+			}
+			slices.SortFunc(o.Answers, func(a, b apiAnswer) int { return strings.Compare(a.Status, b.Status) })
+			tag := ""
+			if len(op.Tags) > 0 {
+				tag = op.Tags[0]
+			}
+			if byTag[tag] == nil {
+				byTag[tag] = &opGroup{tag: tag}
+			}
+			byTag[tag].ops = append(byTag[tag].ops, o)
 		}
 	}
-	// The data service first: it is what systems come for.
-	slices.SortStableFunc(tags, func(x, y string) int {
-		switch {
-		case x == y:
-			return 0
-		case x == "data" || y != "data" && x < y:
-			return -1
+	var groups []opGroup
+	for _, g := range byTag {
+		slices.SortFunc(g.ops, func(a, b apiOp) int {
+			if c := strings.Compare(a.Path, b.Path); c != 0 {
+				return c
+			}
+			return strings.Compare(a.Method, b.Method)
+		})
+		groups = append(groups, *g)
+	}
+	// Open data comes first, then what else anybody may call.
+	slices.SortFunc(groups, func(a, b opGroup) int {
+		if first := (a.tag == "open") != (b.tag == "open"); first {
+			if a.tag == "open" {
+				return -1
+			}
+			return 1
 		}
-		return 1
+		if a.ops[0].Open != b.ops[0].Open {
+			if a.ops[0].Open {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.ops[0].Path, b.ops[0].Path)
 	})
-	var out []docGroup
-	for _, t := range tags {
-		out = append(out, *byTag[t])
-	}
-	return out
+	return groups, nil
 }
 
-func docOperation(api *huma.OpenAPI, method, path string, op *huma.Operation, lang string) docOp {
-	d := docOp{ID: strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.ToLower(method) + path), Method: method, Path: path,
-		Title: inLang(op.Summary, " / ", lang), Text: inLang(op.Description, "\n\n", lang)}
-	for _, p := range op.Parameters {
-		dp := docParam{In: p.In, Name: p.Name, Text: inLang(p.Description, " / ", lang), Required: p.Required}
-		if s := p.Schema; s != nil {
-			for _, v := range s.Enum {
-				dp.Choices = append(dp.Choices, fmt.Sprint(v))
-			}
-			if s.Default != nil {
-				dp.Default = fmt.Sprint(s.Default)
+func schemaWords(s schema) string {
+	switch t := s.Type.(type) {
+	case string:
+		if t == "array" && s.Items != nil {
+			return schemaWords(*s.Items) + "[]"
+		}
+		return t
+	case []any:
+		if len(t) > 0 {
+			if name, ok := t[0].(string); ok {
+				return schemaWords(schema{Type: name, Items: s.Items})
 			}
 		}
-		d.Params = append(d.Params, dp)
 	}
-	if op.RequestBody != nil {
-		if media := op.RequestBody.Content["application/json"]; media != nil {
-			d.Body = exampleOf(api, media)
-		} else {
-			d.Stream = true
-		}
-	}
-	for status, resp := range op.Responses {
-		d.Responses = append(d.Responses, docResponse{status, inLang(resp.Description, " / ", lang)})
-	}
-	slices.SortFunc(d.Responses, func(x, y docResponse) int { return strings.Compare(x.Status, y.Status) })
-	return d
+	return ""
 }
 
-// inLang picks a half of a text in two languages, Chinese first.
-func inLang(s, between, lang string) string {
-	zh, en, both := strings.Cut(s, between)
-	if both && lang == web.English {
-		return en
-	}
-	return zh
-}
-
-// exampleOf writes a body from a schema: every member, with a value of its type.
-func exampleOf(api *huma.OpenAPI, media *huma.MediaType) string {
-	value := media.Example
-	if value == nil {
-		value = sample(api, media.Schema, 0)
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if enc.Encode(value) != nil {
-		return "{}"
-	}
-	return strings.TrimSpace(out.String())
-}
-
-func sample(api *huma.OpenAPI, s *huma.Schema, depth int) any {
-	if s == nil || depth > 6 {
+// example makes a body of the right shape to begin with: required fields, and
+// the others where nothing is required.
+func example(s schema, all map[string]schema, depth int) any {
+	if depth > 6 {
 		return nil
 	}
 	if s.Ref != "" {
-		if api.Components == nil || api.Components.Schemas == nil {
-			return nil
-		}
-		return sample(api, api.Components.Schemas.SchemaFromRef(s.Ref), depth+1)
+		return example(all[s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]], all, depth+1)
 	}
-	switch {
-	case len(s.Examples) > 0:
+	if len(s.Examples) > 0 {
 		return s.Examples[0]
-	case s.Default != nil:
-		return s.Default
-	case len(s.Enum) > 0:
-		return s.Enum[0]
-	case len(s.OneOf) > 0:
-		return sample(api, s.OneOf[0], depth+1)
 	}
-	switch s.Type {
+	if s.Default != nil {
+		return s.Default
+	}
+	if len(s.Enum) > 0 {
+		return s.Enum[0]
+	}
+	switch strings.TrimSuffix(schemaWords(s), "[]") {
 	case "object":
 		out := map[string]any{}
-		for name, p := range s.Properties {
-			if name != "$schema" {
-				out[name] = sample(api, p, depth+1)
+		for name, field := range s.Properties {
+			if strings.HasPrefix(name, "$") || (len(s.Required) > 0 && !slices.Contains(s.Required, name)) {
+				continue
 			}
+			out[name] = example(field, all, depth+1)
 		}
 		return out
-	case "array":
-		return []any{sample(api, s.Items, depth+1)}
 	case "integer", "number":
-		return 1
+		return 0
 	case "boolean":
-		return true
+		return false
+	}
+	if strings.HasSuffix(schemaWords(s), "[]") {
+		return []any{}
+	}
+	if s.Properties != nil {
+		return example(schema{Type: "object", Properties: s.Properties, Required: s.Required}, all, depth+1)
 	}
 	return ""
+}
+
+var (
+	han       = regexp.MustCompile(`\p{Han}`)
+	zhThenEN  = regexp.MustCompile(`^(.*\p{Han}\S*)\s+([A-Za-z][^\p{Han}]*)$`)
+	enThenZH  = regexp.MustCompile(`^([A-Za-z][^\p{Han}]*?)\s+(\S*\p{Han}.*)$`)
+	separator = regexp.MustCompile(`\s+/\s+|\n\n`)
+)
+
+// inLang takes the part of a text of the API's description that is in the page's
+// language: the document is one for both, so it carries both.
+func inLang(ctx context.Context, text string) string {
+	parts := separator.Split(text, -1)
+	if len(parts) == 1 {
+		if m := zhThenEN.FindStringSubmatch(text); m != nil {
+			parts = m[1:]
+		} else if m := enThenZH.FindStringSubmatch(text); m != nil {
+			parts = m[1:]
+		}
+	}
+	var out []string
+	for _, part := range parts {
+		if han.MatchString(part) != ui.English(ctx) {
+			out = append(out, strings.TrimSpace(part))
+		}
+	}
+	if len(out) == 0 {
+		return text
+	}
+	return strings.Join(out, " ")
+}
+
+// tagWords names a group of operations.
+func tagWords(ctx context.Context, tag string) string {
+	if key := "portal.api_tag_" + tag; ui.HasWords(key) {
+		return ui.T(ctx, key)
+	}
+	if tag == "" {
+		return ui.T(ctx, "portal.api_tag_other")
+	}
+	return ui.Capital(inLang(ctx, tag))
+}
+
+func methodTone(method string) ui.Tone {
+	switch method {
+	case "GET":
+		return ui.Good
+	case "POST":
+		return ui.Info
+	}
+	return ui.Warn
+}
+
+// opID is the anchor of an operation.
+func opID(o apiOp) string {
+	if o.ID != "" {
+		return "op-" + o.ID
+	}
+	return "op-" + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.ToLower(o.Method)+o.Path)
+}
+
+// field is a parameter as a field of the form that tries the operation. Its name
+// says where it goes.
+func (q apiParam) field(ctx context.Context, o apiOp, slug string) ui.Field {
+	f := ui.Field{Name: q.In + ":" + q.Name, ID: opID(o) + "-" + q.Name, Label: q.Name, Required: q.Required, Third: true, Mono: true, Placeholder: q.Default}
+	if q.Name == "slug" {
+		f.Value = slug
+	}
+	for _, c := range q.Choices {
+		f.Options = append(f.Options, ui.Option{Value: c, Label: c})
+	}
+	return f
+}
+
+// tryable says whether the page can send the operation: a body other than JSON is
+// better sent by a program.
+func (o apiOp) tryable() bool { return len(o.BodyKinds) == 0 || o.Example != "" }
+
+// curl is the operation as a command to begin with.
+func (o apiOp) curl(base, slug string) string {
+	var b bytes.Buffer
+	b.WriteString("curl")
+	if o.Method != http.MethodGet {
+		b.WriteString(" -X " + o.Method)
+	}
+	b.WriteString(" '" + base + strings.ReplaceAll(o.Path, "{slug}", cmp.Or(slug, "{slug}")) + "'")
+	if !o.Open {
+		b.WriteString(" \\\n  -H 'Authorization: Bearer KEY'")
+	}
+	for _, q := range o.Params {
+		if q.In == "header" && q.Required {
+			b.WriteString(" \\\n  -H '" + q.Name + ": …'")
+		}
+	}
+	if o.Example != "" {
+		var flat bytes.Buffer
+		if json.Compact(&flat, []byte(o.Example)) == nil {
+			b.WriteString(" \\\n  -H 'Content-Type: application/json' \\\n  -d '" + flat.String() + "'")
+		}
+	}
+	return b.String()
+}
+
+func paramRows(ctx context.Context, o apiOp) []ui.Row {
+	var rows []ui.Row
+	for _, q := range o.Params {
+		name := q.Name
+		if q.Required {
+			name += " *"
+		}
+		rows = append(rows, ui.Row{Cells: []templ.Component{ui.Mono(name), ui.Text(ui.T(ctx, "portal.api_in_"+q.In)), ui.Text(q.Type), ui.Text(inLang(ctx, q.Description))}})
+	}
+	return rows
 }

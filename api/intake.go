@@ -245,7 +245,7 @@ func (a *API) getProblems(w http.ResponseWriter, r *http.Request) {
 	ctx, q := r.Context(), r.URL.Query()
 	id, open := r.PathValue("id"), q.Get("open") == "1"
 	if f := q.Get("format"); f != "" {
-		b, format, write, err := a.Intake.ProblemFile(ctx, actorOf(ctx), id, tabular.Format(f), open, web.Lang(ctx))
+		b, format, write, err := a.Intake.ProblemFile(ctx, actorOf(ctx), id, tabular.Format(f), quality.Which{Open: open}, web.Lang(ctx))
 		if err != nil {
 			web.Fail(w, r, err)
 			return
@@ -265,7 +265,7 @@ func (a *API) getProblems(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	rows, total, err := a.Intake.Problems(ctx, actorOf(ctx), id, offset, limit, open)
+	rows, total, err := a.Intake.Problems(ctx, actorOf(ctx), id, quality.Which{Open: open}, "", offset, limit)
 	if err != nil {
 		web.Fail(w, r, err)
 		return

@@ -14,7 +14,7 @@ func (a *API) routes() {
 	a.registerIntake()
 	a.registerSharing()
 	a.registerProfile()
-	a.registerDocs()
+	a.routesDocs()
 }
 
 // own says that a handler authenticates by itself.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"gongshu/identity"
@@ -16,9 +17,8 @@ func (c *Console) routesAccount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /console/account", c.account)
 }
 
-// accountRight is what one sentence of the policies lets the actor do.
+// accountRight is what the policies of an area let the actor do.
 type accountRight struct {
-	words   string
 	area    string
 	actions []string
 }
@@ -55,37 +55,17 @@ func (c *Console) account(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := accountView{actor: a, account: account, sessions: len(sessions), factor: factor}
-	seen := map[operation.Action]bool{}
 	for _, row := range matrix {
-		if seen[row.Action] || row.Right(string(a.Post)).Scope == "" || strings.HasPrefix(string(row.Action), "identity.own.") {
+		if row.Right(string(a.Post)).Scope == "" || strings.HasPrefix(string(row.Action), "identity.own.") {
 			continue
 		}
-		seen[row.Action] = true
-		words := c.rightWords(r, row.Action, a)
-		if n := len(v.rights); n > 0 && v.rights[n-1].words == words && v.rights[n-1].area == row.Area {
-			v.rights[n-1].actions = append(v.rights[n-1].actions, string(row.Action))
-			continue
+		n := len(v.rights) - 1
+		if n < 0 || v.rights[n].area != row.Area {
+			v.rights, n = append(v.rights, accountRight{area: row.Area}), n+1
 		}
-		v.rights = append(v.rights, accountRight{words: words, area: row.Area, actions: []string{string(row.Action)}})
+		if action := string(row.Action); !slices.Contains(v.rights[n].actions, action) {
+			v.rights[n].actions = append(v.rights[n].actions, action)
+		}
 	}
 	ui.Render(w, r, accountPage(v))
-}
-
-// rightWords are the sentences of the policies that let this post do the action:
-// those that name the post, or, where none does, those that name no post at all.
-func (c *Console) rightWords(r *http.Request, action operation.Action, a identity.Actor) string {
-	var named, general []string
-	for _, p := range permits(c.Door.Policies().Of(action)) {
-		text := p.Text.In(web.Lang(r.Context()))
-		switch {
-		case strings.Contains(p.Source, `"`+string(a.Post)+`"`):
-			named = append(named, text)
-		case !strings.Contains(p.Source, "principal.post"):
-			general = append(general, text)
-		}
-	}
-	if len(named) == 0 {
-		named = general
-	}
-	return strings.Join(named, ui.Pick(r.Context(), "；", "; "))
 }

@@ -422,10 +422,6 @@ type jobsView struct {
 func (c *Console) jobsList(w http.ResponseWriter, r *http.Request) {
 	a := actor(r)
 	v := jobsView{list: ui.ParseList(r, ui.ListSpec{Sorts: []string{"created", "kind", "attempts"}, Default: "-created", Filters: []string{"state", "kind"}})}
-	state := v.list.Get("state")
-	if !v.list.Filtered() {
-		state = jobs.Dead
-	}
 	err := c.Door.Read(r.Context(), a, "audit.jobs.list", operation.Target{Kind: "jobs", Body: a.Body, District: a.District, Medium: "page"}, func(ctx context.Context) (err error) {
 		if v.counts, err = c.Jobs.Counts(ctx); err != nil {
 			return err
@@ -433,7 +429,7 @@ func (c *Console) jobsList(w http.ResponseWriter, r *http.Request) {
 		if v.kinds, err = c.Jobs.Kinds(ctx); err != nil {
 			return err
 		}
-		v.jobs, err = c.Jobs.List(ctx, state, v.list.Get("kind"), jobsShown)
+		v.jobs, err = c.Jobs.List(ctx, v.list.Get("state"), v.list.Get("kind"), jobsShown)
 		return err
 	})
 	if err != nil {
@@ -451,7 +447,7 @@ func (c *Console) jobsList(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.total, v.jobs = len(v.jobs), ui.PageOf(v.list, v.jobs)
-	ui.Render(w, r, jobsPage(v, state))
+	ui.Render(w, r, jobsPage(v))
 }
 
 func (c *Console) jobsRetry(w http.ResponseWriter, r *http.Request) {

@@ -66,7 +66,26 @@ type catalogListView struct {
 	mine      map[catalog.State]int
 }
 
+// catalogOrders are the orders to choose from: without words none is more relevant.
+func catalogOrders(list ui.List) []string {
+	if list.Q == "" {
+		return []string{"updated", "published"}
+	}
+	return []string{"best", "updated", "published"}
+}
+
 var catalogFacets = []string{"kind", "theme", "body", "sharing", "opening", "cycle", "format", "grade", "region", "state"}
+
+// chosenFacets are the values that narrow the list, by facet.
+func chosenFacets(list ui.List) map[string][]string {
+	out := map[string][]string{}
+	for _, f := range catalogFacets {
+		if values := list.All(f); len(values) > 0 {
+			out[f] = values
+		}
+	}
+	return out
+}
 
 func (c *Console) catalogList(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
@@ -75,12 +94,7 @@ func (c *Console) catalogList(w http.ResponseWriter, r *http.Request) {
 	if v.view != catalog.ViewOpen && v.view != catalog.ViewWork {
 		v.view = catalog.ViewShare
 	}
-	q := catalog.SearchQuery{View: v.view, Text: v.list.Q, Filters: map[string][]string{}, Page: v.list.Page, Size: v.list.Per}
-	for _, f := range catalogFacets {
-		if values := v.list.All(f); len(values) > 0 {
-			q.Filters[f] = values
-		}
-	}
+	q := catalog.SearchQuery{View: v.view, Text: v.list.Q, Filters: chosenFacets(v.list), Page: v.list.Page, Size: v.list.Per}
 	switch {
 	case v.list.Sort == "updated" || v.list.Sort == "best" && q.Text == "":
 		q.Sort = "updated"

@@ -31,13 +31,33 @@ var messagePages = map[string]func(id string) string{
 }
 
 func (c *Console) messages(w http.ResponseWriter, r *http.Request) {
-	list := ui.ParseList(r, ui.ListSpec{Filters: []string{"state", "topic"}})
-	found, total, err := c.Inbox.List(r.Context(), actor(r), notice.Filter{State: list.Get("state"), Topic: list.Get("topic"), Offset: list.Offset(), Limit: list.Per})
+	ctx := r.Context()
+	list := ui.ParseList(r, ui.ListSpec{Sorts: []string{"at"}, Default: "-at", Filters: []string{"state", "topic"}})
+	f := notice.Filter{State: list.Get("state"), Topic: list.Get("topic"), Offset: list.Offset(), Limit: list.Per, Oldest: !list.Desc}
+	if wantsSheet(r) {
+		c.sendSheet(w, r, sheet{name: ui.T(ctx, "notice.title"), columns: sheetColumns(ctx, "notice.at", "notice.topic", "notice.message", "notice.text", "notice.for", "notice.state"),
+			rows: func(offset int) ([][]string, error) {
+				f.Offset, f.Limit = offset, 200
+				found, _, err := c.Inbox.List(ctx, actor(r), f)
+				rows := make([][]string, len(found))
+				for i, m := range found {
+					subject, text := messageWords(ctx, m)
+					state := "read"
+					if m.ReadAt.IsZero() {
+						state = "unread"
+					}
+					rows[i] = []string{ui.DateTime(m.At), messageTopic(ctx, m.Kind), subject, text, messageFor(ctx, m), ui.StateWords(ctx, "notice", state)}
+				}
+				return rows, err
+			}})
+		return
+	}
+	found, total, err := c.Inbox.List(ctx, actor(r), f)
 	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
-	ui.Render(w, r, messagesPage(list, messageRows(r.Context(), found, r.URL.RequestURI()), total))
+	ui.Render(w, r, messagesPage(list, messageRows(ctx, found, r.URL.RequestURI()), total))
 }
 
 // openMessage leads to what a message is about; whoever followed it has read it.
@@ -81,14 +101,18 @@ func messageTopic(ctx context.Context, k notice.Kind) string {
 	return ui.T(ctx, "notice.topic_"+topic)
 }
 
+// messageFor is in what capacity the reader has the message.
+func messageFor(ctx context.Context, m notice.Message) string {
+	if m.Post != "" {
+		return m.Post.Text().In(web.Lang(ctx))
+	}
+	return ui.T(ctx, "notice.for_self")
+}
+
 func messageRows(ctx context.Context, found []notice.Message, back string) []ui.Row {
 	rows := make([]ui.Row, 0, len(found))
 	for _, m := range found {
-		as := ui.T(ctx, "notice.for_self")
-		if m.Post != "" {
-			as = m.Post.Text().In(web.Lang(ctx))
-		}
-		rows = append(rows, ui.Row{ID: m.ID, Cells: []templ.Component{messageCell(m), ui.Text(messageTopic(ctx, m.Kind)), ui.Text(as), ui.Text(ui.DateTime(m.At)), messageState(m, back)}})
+		rows = append(rows, ui.Row{ID: m.ID, Cells: []templ.Component{messageCell(m), ui.Text(messageTopic(ctx, m.Kind)), ui.Text(messageFor(ctx, m)), ui.Text(ui.DateTime(m.At)), messageState(m, back)}})
 	}
 	return rows
 }

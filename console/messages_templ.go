@@ -68,8 +68,8 @@ func messagesPage(list ui.List, rows []ui.Row, total int) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "notice.title"), List: &list, Total: total, Filters: messageFilters(ctx),
-					Columns: []ui.Column{{Title: ui.T(ctx, "notice.message"), Main: true}, {Title: ui.T(ctx, "notice.topic"), Minor: true, Fit: true}, {Title: ui.T(ctx, "notice.for"), Minor: true, Fit: true}, {Title: ui.T(ctx, "notice.at"), Fit: true}, {Title: ui.T(ctx, "notice.state"), Fit: true}},
+				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "notice.title"), List: &list, Total: total, Filters: messageFilters(ctx), Exports: list.Exports(ctx),
+					Columns: []ui.Column{{Title: ui.T(ctx, "notice.message"), Main: true}, {Title: ui.T(ctx, "notice.topic"), Minor: true, Fit: true}, {Title: ui.T(ctx, "notice.for"), Minor: true, Fit: true}, {Key: "at", Title: ui.T(ctx, "notice.at"), Fit: true, Sort: true}, {Title: ui.T(ctx, "notice.state"), Fit: true}},
 					Rows:    rows,
 					Empty:   ui.EmptyInfo{Icon: "bell", Title: ui.T(ctx, "notice.empty"), Text: ui.T(ctx, "notice.empty_text")}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {

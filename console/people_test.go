@@ -116,7 +116,7 @@ func TestPeopleAndPosts(t *testing.T) {
 		system.get("/console/rights?area=org").want(200, "/console/rights", "org.post.confirm", "安全管理员 · 辖区")
 		system.get("/console/rights/org.post.confirm").want(200, "/console/rights/", "permit")
 		system.get("/console/rights/org.nothing").want(404, "/console/rights/")
-		system.get("/console/account").want(200, "/console/account", "sysadmin", "登记不授予任何权限")
+		system.get("/console/account").want(200, "/console/account", "sysadmin", "登记人员", "/console/rights/org.person.create")
 	})
 }
 

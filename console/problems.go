@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"gongshu/catalog"
 	"gongshu/intake"
@@ -25,8 +26,8 @@ type problemsView struct {
 	rows     []quality.Problem
 	total    int
 	columns  []string
-	items    map[int]string // item name by cell
-	tallies  []quality.Tally
+	items    map[int]string  // item name by cell
+	tallies  []quality.Tally // what the filter offers
 	mayMend  bool
 }
 
@@ -37,7 +38,7 @@ func (c *Console) problems(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := problemsView{batch: b, list: ui.ParseList(r, ui.ListSpec{Filters: []string{"open"}, Per: 50}), columns: b.Layout.Columns, items: map[int]string{}}
+	v := problemsView{batch: b, list: ui.ParseList(r, ui.ListSpec{Sorts: quality.Orders, Filters: []string{"open", "reason"}, Per: 50}), columns: b.Layout.Columns, items: map[int]string{}}
 	target := batchTarget(b)
 	v.mayMend = c.may(r, "intake.batch.receive", target)
 	if v.resource, err = c.Catalog.Get(ctx, b.Code, b.Version); err != nil {
@@ -49,7 +50,7 @@ func (c *Console) problems(w http.ResponseWriter, r *http.Request) {
 			v.items[cell] = it.Name
 		}
 	}
-	rows, total, err := c.Intake.Problems(ctx, a, b.ID, int64(v.list.Offset()), int64(v.list.Per), v.list.Get("open") == "yes")
+	rows, total, err := c.Intake.Problems(ctx, a, b.ID, whichProblems(v.list.Get("open"), v.list.Get("reason")), v.list.Order(), int64(v.list.Offset()), int64(v.list.Per))
 	if err != nil {
 		web.Fail(w, r, err)
 		return
@@ -62,9 +63,16 @@ func (c *Console) problems(w http.ResponseWriter, r *http.Request) {
 	ui.Render(w, r, problemsPage(v))
 }
 
+// whichProblems reads what an address takes of a batch's problem rows. A reason is
+// a rule with the item that it was broken in: "required:i3", of a whole row "key:".
+func whichProblems(open, reason string) quality.Which {
+	code, item, _ := strings.Cut(reason, ":")
+	return quality.Which{Open: open == "yes", Code: code, Item: item}
+}
+
 func (c *Console) problemFile(w http.ResponseWriter, r *http.Request) {
 	ctx, q := r.Context(), r.URL.Query()
-	b, format, write, err := c.Intake.ProblemFile(ctx, actor(r), r.PathValue("id"), tabular.Format(q.Get("format")), q.Get("open") == "yes", web.Lang(ctx))
+	b, format, write, err := c.Intake.ProblemFile(ctx, actor(r), r.PathValue("id"), tabular.Format(q.Get("format")), whichProblems(q.Get("open"), q.Get("reason")), web.Lang(ctx))
 	if err != nil {
 		web.Fail(w, r, err)
 		return

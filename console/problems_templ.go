@@ -11,10 +11,14 @@ import templruntime "github.com/a-h/templ/runtime"
 import (
 	"context"
 	"fmt"
+	"gongshu/catalog"
 	"gongshu/internal/web"
 	"gongshu/quality"
+	"gongshu/tabular"
 	"gongshu/ui"
+	"net/url"
 	"strconv"
+	"strings"
 )
 
 func problemsPage(v problemsView) templ.Component {
@@ -71,7 +75,7 @@ func problemsPage(v problemsView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Table(ui.TableInfo{Caption: ui.T(ctx, "quality.rows"), List: &v.list, Total: v.total, Scroll: true, Compact: true,
-					Filters: []ui.Filter{{Name: "open", Label: ui.T(ctx, "quality.state"), Options: []ui.Option{{Value: "yes", Label: ui.T(ctx, "quality.open")}}}},
+					Filters: problemFilters(ctx, v),
 					Exports: problemExports(ctx, v),
 					Columns: problemColumns(ctx, v), Rows: problemRows(ctx, v),
 					Empty: ui.EmptyInfo{Icon: "check", Title: ui.T(ctx, "quality.none"), Text: ui.T(ctx, "quality.none_text")}}).Render(ctx, templ_7745c5c3_Buffer)
@@ -98,16 +102,36 @@ func problemsActions(ctx context.Context, v problemsView) []ui.Action {
 	if !v.mayMend || v.batch.Open() == 0 {
 		return nil
 	}
-	return []ui.Action{{Label: ui.T(ctx, "intake.upload_correction"), Href: "/console/batches/new?corrects=" + v.batch.ID, Icon: "upload", Primary: true}}
+	return []ui.Action{{Label: ui.T(ctx, "quality.download"), Href: "/console/batches/" + v.batch.ID + "/problems/file?open=yes", Icon: "download"},
+		{Label: ui.T(ctx, "intake.upload_correction"), Href: "/console/batches/new?corrects=" + v.batch.ID, Icon: "upload", Primary: true}}
 }
 
 func problemExports(ctx context.Context, v problemsView) []ui.Link {
-	base := "/console/batches/" + v.batch.ID + "/problems/file?open=yes&format="
-	return []ui.Link{{Label: "CSV", Href: base + "csv", Icon: "download"}, {Label: "XLSX", Href: base + "xlsx", Icon: "download"}, {Label: "NDJSON", Href: base + "ndjson", Icon: "download"}}
+	q := url.Values{}
+	for _, name := range []string{"open", "reason"} {
+		if v.list.Get(name) != "" {
+			q.Set(name, v.list.Get(name))
+		}
+	}
+	var out []ui.Link
+	for _, format := range []tabular.Format{tabular.CSV, tabular.XLSX, tabular.NDJSON} {
+		q.Set("format", string(format))
+		out = append(out, ui.Link{Label: strings.ToUpper(string(format)), Href: "/console/batches/" + v.batch.ID + "/problems/file?" + q.Encode()})
+	}
+	return out
+}
+
+func problemFilters(ctx context.Context, v problemsView) []ui.Filter {
+	reasons := make([]ui.Option, len(v.tallies))
+	for i, t := range v.tallies {
+		reasons[i] = ui.Option{Value: t.Code + ":" + t.Item, Label: tallyWords(ctx, v.resource, t)}
+	}
+	return []ui.Filter{{Name: "open", Label: ui.T(ctx, "quality.state"), Options: []ui.Option{{Value: "yes", Label: ui.T(ctx, "quality.open")}}},
+		{Name: "reason", Label: ui.T(ctx, "quality.reasons"), Options: reasons}}
 }
 
 func problemColumns(ctx context.Context, v problemsView) []ui.Column {
-	out := []ui.Column{{Title: ui.T(ctx, "intake.row"), Align: ui.End, Fit: true, Main: true}, {Title: ui.T(ctx, "quality.reasons")}}
+	out := []ui.Column{{Key: "row", Title: ui.T(ctx, "intake.row"), Align: ui.End, Fit: true, Main: true, Sort: true}, {Title: ui.T(ctx, "quality.reasons")}}
 	for i, c := range v.columns {
 		title := c
 		if n := v.items[i]; n != "" && n != c {
@@ -115,7 +139,7 @@ func problemColumns(ctx context.Context, v problemsView) []ui.Column {
 		}
 		out = append(out, ui.Column{Title: title})
 	}
-	return append(out, ui.Column{Title: ui.T(ctx, "quality.state"), Fit: true})
+	return append(out, ui.Column{Key: "state", Title: ui.T(ctx, "quality.state"), Fit: true, Sort: true})
 }
 
 func problemRows(ctx context.Context, v problemsView) []ui.Row {
@@ -173,7 +197,7 @@ func reasonList(faults []quality.Fault, lang string) templ.Component {
 			var templ_7745c5c3_Var5 string
 			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(f.Text.In(lang))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/problems.templ`, Line: 78, Col: 20}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/problems.templ`, Line: 102, Col: 20}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 			if templ_7745c5c3_Err != nil {
@@ -226,7 +250,7 @@ func problemCell(value string, faults []quality.Fault, lang string) templ.Compon
 			var templ_7745c5c3_Var7 string
 			templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(orDash(shorten(value)))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/problems.templ`, Line: 88, Col: 32}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/problems.templ`, Line: 112, Col: 32}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 			if templ_7745c5c3_Err != nil {
@@ -258,8 +282,9 @@ func orDash(s string) string {
 	return s
 }
 
-func codeWords(ctx context.Context, code string) string {
-	return quality.CodeText(code).In(web.Lang(ctx))
+// tallyWords names a rule and the item that broke it.
+func tallyWords(ctx context.Context, r *catalog.Resource, t quality.Tally) string {
+	return ui.T(ctx, "quality.tally", "Item", itemName(ctx, r, t.Item), "Rule", quality.CodeText(t.Code).In(web.Lang(ctx)))
 }
 
 var _ = templruntime.GeneratedTemplate

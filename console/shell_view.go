@@ -40,13 +40,6 @@ func sessionRows(ctx context.Context, a identity.Actor, all []identity.Session) 
 	return rows
 }
 
-func panelActions(p *Panel) []ui.Action {
-	if p.More.Href == "" {
-		return nil
-	}
-	return []ui.Action{{Label: p.More.Label, Href: p.More.Href}}
-}
-
 func overviewLead(ctx context.Context, v *overviewView) string {
 	if v.whole {
 		return ui.T(ctx, "overview.lead_city")

@@ -116,33 +116,72 @@ func (c *Console) caseTodos(ctx context.Context, a identity.Actor) ([]Todo, erro
 	return todos, nil
 }
 
+// todoGroup is a part of what waits: "late", "soon" (due today or within three
+// working days), "later", "open" (no article sets a day).
+type todoGroup struct {
+	key   string
+	todos []Todo
+}
+
+// groupTodos parts what waits, in its order; groups without any are left out.
+func groupTodos(todos []Todo) []todoGroup {
+	groups := []todoGroup{{key: "late"}, {key: "soon"}, {key: "later"}, {key: "open"}}
+	for _, t := range todos {
+		at := 2
+		switch {
+		case t.Clock.Due.IsZero():
+			at = 3
+		case t.Clock.DaysLeft < 0:
+			at = 0
+		case t.Clock.DaysLeft <= 3:
+			at = 1
+		}
+		groups[at].todos = append(groups[at].todos, t)
+	}
+	return slices.DeleteFunc(groups, func(g todoGroup) bool { return len(g.todos) == 0 })
+}
+
+// alike parts a group by what is to be done, in the order of the first of each.
+func alike(todos []Todo) [][]Todo {
+	var out [][]Todo
+	for _, t := range todos {
+		i := slices.IndexFunc(out, func(some []Todo) bool { return some[0].Do == t.Do && some[0].Clauses == t.Clauses })
+		if i < 0 {
+			out, i = append(out, nil), len(out)
+		}
+		out[i] = append(out[i], t)
+	}
+	return out
+}
+
 // workbenchView is what the workbench shows.
 type workbenchView struct {
 	greeting string
 	day      string
-	todos    []Todo
-	late     int
-	soon     int // due today or within three working days
+	groups   []todoGroup
 	panels   []*Panel
+}
+
+// count is how many wait in a group, "" all.
+func (v workbenchView) count(key string) int {
+	n := 0
+	for _, g := range v.groups {
+		if key == "" || g.key == key {
+			n += len(g.todos)
+		}
+	}
+	return n
 }
 
 func (c *Console) workbench(w http.ResponseWriter, r *http.Request) {
 	ctx, a := r.Context(), actor(r)
 	v := workbenchView{greeting: ui.T(ctx, greetingKey(c.Now()), "Name", a.Name), day: ui.Date(c.Now())}
-	var err error
-	if v.todos, err = c.todos(ctx, a); err != nil {
+	todos, err := c.todos(ctx, a)
+	if err != nil {
 		web.Fail(w, r, err)
 		return
 	}
-	for _, t := range v.todos {
-		switch {
-		case t.Clock.Due.IsZero():
-		case t.Clock.DaysLeft < 0:
-			v.late++
-		case t.Clock.DaysLeft <= 3:
-			v.soon++
-		}
-	}
+	v.groups = groupTodos(todos)
 	for _, source := range panelSources {
 		panel, err := source(c, ctx, a)
 		if err != nil {
@@ -157,36 +196,56 @@ func (c *Console) workbench(w http.ResponseWriter, r *http.Request) {
 }
 
 func workbenchStats(ctx context.Context, v workbenchView) []ui.StatInfo {
-	tone := func(n int, t ui.Tone) ui.Tone {
-		if n > 0 {
-			return t
-		}
-		return ui.Plain
-	}
 	stats := []ui.StatInfo{
-		{Label: ui.T(ctx, "workbench.tasks"), Value: ui.Num(int64(len(v.todos))), Href: "#todo", Icon: "checklist"},
-		{Label: ui.T(ctx, "workbench.late"), Value: ui.Num(int64(v.late)), Href: "#todo", Tone: tone(v.late, ui.Bad), Icon: "alert-circle"},
-		{Label: ui.T(ctx, "workbench.soon"), Value: ui.Num(int64(v.soon)), Href: "#todo", Tone: tone(v.soon, ui.Warn), Icon: "clock"},
+		{Label: ui.T(ctx, "workbench.tasks"), Value: ui.Num(int64(v.count(""))), Href: "#todo", Icon: "checklist"},
+		{Label: ui.T(ctx, "workbench.late"), Value: ui.Num(int64(v.count("late"))), Href: "#todo", Tone: ui.Bad, Icon: "alert-circle"},
+		{Label: ui.T(ctx, "workbench.soon"), Value: ui.Num(int64(v.count("soon"))), Href: "#todo", Tone: ui.Warn, Icon: "clock"},
+	}
+	for i, key := range []string{"late", "soon"} {
+		if v.count(key) > 0 {
+			stats[i+1].Href = "#" + key
+		}
 	}
 	for _, p := range v.panels {
 		if p.Label != "" {
-			stats = append(stats, ui.StatInfo{Label: p.Label, Value: ui.Num(int64(p.Total)), Href: p.More.Href, Tone: tone(p.Total, p.Tone), Icon: p.Icon})
+			stats = append(stats, ui.StatInfo{Label: p.Label, Value: ui.Num(int64(p.Total)), Href: p.More.Href, Tone: p.Tone, Icon: p.Icon})
 		}
 	}
 	return stats
 }
 
-func todoRows(todos []Todo) []ui.Row {
-	rows := make([]ui.Row, 0, len(todos))
-	for _, t := range todos {
-		row := ui.Row{}
-		if !t.Clock.Due.IsZero() && t.Clock.DaysLeft < 0 {
+var groupIcons = map[string]string{"late": "alert-circle", "soon": "clock", "later": "calendar", "open": "checklist"}
+
+func groupTone(key string) ui.Tone {
+	if key == "late" {
+		return ui.Bad
+	}
+	return ui.Plain
+}
+
+// todoTable shows things to do; where all are alike, what is to be done stands above.
+func todoTable(ctx context.Context, id string, todos []Todo, same bool) ui.TableInfo {
+	t := ui.TableInfo{ID: id, Caption: ui.T(ctx, "workbench.tasks"), Columns: []ui.Column{{Title: ui.T(ctx, "workbench.thing"), Main: true}}}
+	if !same {
+		t.Columns = append(t.Columns, ui.Column{Title: ui.T(ctx, "workbench.do")})
+	}
+	t.Columns = append(t.Columns, ui.Column{Title: ui.T(ctx, "workbench.since"), Minor: !same, Fit: true})
+	if !same {
+		t.Columns = append(t.Columns, ui.Column{Title: ui.T(ctx, "workbench.due")})
+	}
+	for _, todo := range todos {
+		row := ui.Row{Cells: cells(ui.Anchor(todo.Title, todo.Href, todo.Sub))}
+		if same {
+			row.Cells = append(row.Cells, ui.Text(ui.Date(todo.Since)))
+		} else {
+			row.Cells = append(row.Cells, ui.Text(todo.Do), ui.Text(ui.Date(todo.Since)), todoClock(todo))
+		}
+		if !todo.Clock.Due.IsZero() && todo.Clock.DaysLeft < 0 {
 			row.Tone = ui.Bad
 		}
-		row.Cells = append(row.Cells, ui.Anchor(t.Title, t.Href, t.Sub), ui.Text(t.Do), ui.Text(ui.Date(t.Since)), todoClock(t))
-		rows = append(rows, row)
+		t.Rows = append(t.Rows, row)
 	}
-	return rows
+	return t
 }
 
 // greetingKey picks the greeting by the hour in China.

@@ -121,7 +121,7 @@ func (b *builder) load(ctx context.Context, id string) (*intake.Batch, error) {
 // correct sends the problem rows again, mended, against their batch.
 func (b *builder) correct(ctx context.Context, p resourcePlan, batch *intake.Batch, spoiled []int) error {
 	steward := b.actor(p.Body, identity.Steward)
-	problems, _, err := b.Intake.Problems(ctx, steward, batch.ID, 0, int64(len(spoiled)), true)
+	problems, _, err := b.Intake.Problems(ctx, steward, batch.ID, quality.Which{Open: true}, "", 0, int64(len(spoiled)))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
+	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
 )
@@ -71,7 +72,7 @@ func TestBatchFromFileToReceipt(t *testing.T) {
 		if diff := cmp.Diff([]string{"0001|甲|2024-01-02|1200.50", "NA|戊|2024-01-05|"}, w.Rows(r)); diff != "" {
 			t.Error(diff)
 		}
-		problems, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, 0, 50, false)
+		problems, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, quality.Which{}, "", 0, 50)
 		if err != nil || total != 3 {
 			t.Fatal(total, err)
 		}
@@ -90,6 +91,20 @@ func TestBatchFromFileToReceipt(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+
+		// They are found by rule, and turn round.
+		for which, want := range map[quality.Which]string{
+			{Code: quality.Future}: "5", {Code: quality.Range, Item: "i4"}: "5", {Code: quality.Range, Item: "i3"}: "", {Code: quality.Key}: "6", {Open: true}: "6 5 4",
+		} {
+			found, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, which, "-row", 0, 50)
+			var got []string
+			for _, p := range found {
+				got = append(got, fmt.Sprint(p.Row))
+			}
+			if err != nil || strings.Join(got, " ") != want || int(total) != len(got) {
+				t.Errorf("%+v gives rows %v of %d, want %s: %v", which, got, total, want, err)
+			}
 		}
 
 		// The department mends the file it downloaded and sends it against the batch.
@@ -112,6 +127,9 @@ func TestBatchFromFileToReceipt(t *testing.T) {
 		open := string(w.ProblemFile(b.ID, tabular.CSV, true))
 		if strings.Contains(open, "0002") || !strings.Contains(open, "0003") {
 			t.Errorf("open problem rows: %s", open)
+		}
+		if found, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, quality.Which{}, "-state", 0, 2); err != nil || total != 3 || len(found) != 2 || found[0].Row != 4 || found[0].Open || !found[1].Open {
+			t.Errorf("mended rows first: %+v of %d, %v", found, total, err)
 		}
 		// Sending the same correction again mends nothing twice.
 		up.FileName = "again.csv"
@@ -330,7 +348,7 @@ func TestStoredKeysAreNotAppendedTwice(t *testing.T) {
 		if b.Accepted != 1 || b.Rejected != 1 {
 			t.Fatalf("%+v", b.Receipt())
 		}
-		problems, _, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, 0, 10, true)
+		problems, _, err := w.Intake.Problems(t.Context(), intaketest.Steward(), b.ID, quality.Which{Open: true}, "", 0, 10)
 		if err != nil || len(problems) != 1 || problems[0].Faults[0].Code != "duplicate" || problems[0].Faults[0].Clause != "FZM-29.3" {
 			t.Errorf("%+v %v", problems, err)
 		}

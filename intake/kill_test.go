@@ -204,7 +204,7 @@ func TestKillInEveryGap(t *testing.T) {
 		if want := int64((round + 1) * (killRows - bad)); err != nil || n != want {
 			t.Fatalf("round %d at %s: %d rows stored, want %d (%v)", round, at, n, want, err)
 		}
-		rows, total, err := r.quality.Page(t.Context(), b.ID, 0, 100, true)
+		rows, total, err := r.quality.Page(t.Context(), b.ID, quality.Which{Open: true}, "", 0, 100)
 		if err != nil || total != bad || len(rows) != bad || rows[0].Row != 101 {
 			t.Fatalf("round %d at %s: %d problem rows of %d (%v)", round, at, len(rows), total, err)
 		}

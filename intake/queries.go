@@ -137,15 +137,15 @@ func (s *Service) Preview(ctx context.Context, a identity.Actor, id string, over
 	return p, nil
 }
 
-// Problems reads problem rows of a batch, audited: they are data. total counts
-// all (or all open) ones.
-func (s *Service) Problems(ctx context.Context, a identity.Actor, id string, offset, limit int64, onlyOpen bool) (rows []quality.Problem, total int64, err error) {
+// Problems reads problem rows of a batch, audited: they are data. order is one of
+// quality.Orders; total counts all that which takes.
+func (s *Service) Problems(ctx context.Context, a identity.Actor, id string, which quality.Which, order string, offset, limit int64) (rows []quality.Problem, total int64, err error) {
 	b, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, 0, err
 	}
 	err = s.deps.Door.Read(ctx, a, "quality.problems.view", s.target(b), func(ctx context.Context) error {
-		rows, total, err = s.deps.Quality.Page(ctx, id, offset, limit, onlyOpen)
+		rows, total, err = s.deps.Quality.Page(ctx, id, which, order, offset, limit)
 		operation.Note(ctx, "rows", len(rows))
 		return err
 	})
@@ -158,7 +158,7 @@ func (s *Service) Problems(ctx context.Context, a identity.Actor, id string, off
 // ProblemFile opens the problem rows of a batch for download in a format ("" is
 // that of the batch). The read is audited, durably, before the function returns;
 // write then streams the file.
-func (s *Service) ProblemFile(ctx context.Context, a identity.Actor, id string, format tabular.Format, onlyOpen bool, lang string) (b *Batch, f tabular.Format, write func(ctx context.Context, w writer) error, err error) {
+func (s *Service) ProblemFile(ctx context.Context, a identity.Actor, id string, format tabular.Format, which quality.Which, lang string) (b *Batch, f tabular.Format, write func(ctx context.Context, w writer) error, err error) {
 	b, err = s.Get(ctx, id)
 	if err != nil {
 		return nil, "", nil, err
@@ -173,23 +173,16 @@ func (s *Service) ProblemFile(ctx context.Context, a identity.Actor, id string, 
 		return nil, "", nil, errs.Newf(errs.Unsupported, "问题数据可下载为 csv、xlsx、ndjson、json，没有 %q", "problem rows are offered as csv, xlsx, ndjson and json, not %q", string(f)).In("format")
 	}
 	err = s.deps.Door.Read(ctx, a, "quality.problems.download", s.target(b), func(ctx context.Context) error {
-		l, err := s.deps.Quality.Ledger(ctx, id)
-		if err != nil {
-			return err
-		}
-		n := l.Rejected
-		if onlyOpen {
-			n = l.Open
-		}
+		_, n, err := s.deps.Quality.Page(ctx, id, which, "", 0, 0)
 		operation.Note(ctx, "rows", n)
 		operation.Note(ctx, "format", string(f))
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, "", nil, err
 	}
 	return b, f, func(ctx context.Context, w writer) error {
-		return s.deps.Quality.WriteFile(ctx, w, f, id, lang, onlyOpen)
+		return s.deps.Quality.WriteFile(ctx, w, f, id, lang, which)
 	}, nil
 }
 

@@ -11,10 +11,11 @@ type Filter struct {
 	Topic  string // of Topics
 	State  string // "unread" or "read"
 	Offset int
-	Limit  int // 1 to 200; 50 when 0
+	Limit  int  // 1 to 200; 50 when 0
+	Oldest bool // first; else the newest
 }
 
-// List gives the actor's own messages, newest first, and how many match.
+// List gives the actor's own messages and how many match.
 func (s *Service) List(ctx context.Context, a identity.Actor, f Filter) ([]Message, int, error) {
 	if err := s.deps.Door.May(a, "notice.message.list", inbox(a)); err != nil {
 		return nil, 0, err

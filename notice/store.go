@@ -65,8 +65,12 @@ func list(ctx context.Context, q db.Querier, person string, f Filter) ([]Message
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM notice_message`+w.String(), w.Args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
+	order := ` ORDER BY at DESC, id DESC`
+	if f.Oldest {
+		order = ` ORDER BY at, id`
+	}
 	where, limit, offset := w.String(), w.Arg(f.Limit), w.Arg(f.Offset)
-	out, err := db.List(ctx, q, scan, `SELECT `+columns+` FROM notice_message`+where+` ORDER BY at DESC, id DESC LIMIT `+limit+` OFFSET `+offset, w.Args...)
+	out, err := db.List(ctx, q, scan, `SELECT `+columns+` FROM notice_message`+where+order+` LIMIT `+limit+` OFFSET `+offset, w.Args...)
 	return out, total, err
 }
 

@@ -127,3 +127,18 @@ func groups(m map[string]*Group) []Group {
 	})
 	return out
 }
+
+// Example is the slug of a dataset that samples can be tried with: the most used,
+// else the newest; "" where nothing is open yet.
+func (o *OpenStore) Example(ctx context.Context) string {
+	sum, err := o.Summary(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, d := range slices.Concat(sum.Popular, sum.Newest) {
+		if d.Live() {
+			return d.Slug
+		}
+	}
+	return ""
+}

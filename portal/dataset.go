@@ -29,7 +29,7 @@ func (p *Portal) dataset(w http.ResponseWriter, r *http.Request) {
 		web.Fail(w, r, err)
 		return
 	}
-	v := &datasetView{Dataset: d, portal: p, Address: base(r) + "/datasets/" + d.Slug, API: base(r) + "/api/v1/open/datasets/" + d.Slug}
+	v := &datasetView{Dataset: d, portal: p, Address: web.Base(r) + "/datasets/" + d.Slug, API: web.Base(r) + "/api/v1/open/datasets/" + d.Slug}
 	v.Due, v.Late = d.Punctuality(p.Now())
 	use, err := p.Open.Use(r.Context(), d.ID, 90, p.Now())
 	if err != nil {
@@ -50,15 +50,6 @@ func (p *Portal) dataset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ui.Render(w, r, datasetPage(v))
-}
-
-// base is the address of this site as the visitor reached it.
-func base(r *http.Request) string {
-	scheme := "http"
-	if web.IsTLS(r) {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host
 }
 
 // datasetView is what a dataset's page shows.

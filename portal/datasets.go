@@ -96,7 +96,7 @@ func (p *Portal) exportDatasets(w http.ResponseWriter, r *http.Request) {
 			}
 			for _, cell := range []string{h.Code, h.Dataset.Title, h.Dataset.Summary, h.Provider, ui.Pick(ctx, h.ThemeName.ZH, h.ThemeName.EN), h.RegionName,
 				ui.Pick(ctx, h.OpeningName.ZH, h.OpeningName.EN), cycleWords(ctx, h.Cycle), strings.Join(formats, " "), strconv.FormatInt(h.Rows, 10), dateOf(h.DataAt),
-				strconv.FormatInt(h.Downloads, 10), base(r) + "/datasets/" + h.Slug} {
+				strconv.FormatInt(h.Downloads, 10), web.Base(r) + "/datasets/" + h.Slug} {
 				block.AddString(cell)
 			}
 			block.EndRow(int64(find.From + i + 1))
@@ -226,6 +226,22 @@ func (p *Portal) chosen(ctx context.Context, list ui.List) []ui.Link {
 		}
 	}
 	return out
+}
+
+// ordersFor are the orders to choose from: without words none is more relevant.
+func ordersFor(list ui.List) []string {
+	if list.Q == "" {
+		return datasetSorts[1:]
+	}
+	return datasetSorts
+}
+
+// orderOf is the order that the list has.
+func orderOf(list ui.List) string {
+	if list.Q == "" && list.Sort == "relevance" {
+		return "updated"
+	}
+	return list.Sort
 }
 
 // order is the direction in which an order is first wanted: the newest, the most

@@ -130,8 +130,8 @@ func datasetsPage(p *Portal, list ui.List, found *opendata.Found) templ.Componen
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, s := range datasetSorts {
-					var templ_7745c5c3_Var8 = []any{"gs-badge", templ.KV("gs-badge-info", list.Sort == s)}
+				for _, s := range ordersFor(list) {
+					var templ_7745c5c3_Var8 = []any{"gs-badge", templ.KV("gs-badge-info", orderOf(list) == s)}
 					templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var8...)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -153,7 +153,7 @@ func datasetsPage(p *Portal, list ui.List, found *opendata.Found) templ.Componen
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					if list.Sort == s {
+					if orderOf(list) == s {
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " aria-current=\"true\"")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

@@ -79,16 +79,16 @@ func (p *Portal) conduct(w http.ResponseWriter, r *http.Request) {
 type conductLine struct{ text, clauses string }
 
 func (p *Portal) developers(w http.ResponseWriter, r *http.Request) {
-	slug := p.exampleSlug(r.Context())
-	ui.Render(w, r, developersPage(base(r), orWords(slug, "SLUG"), p.OpenAPI != nil))
+	slug := ""
+	if p.Open != nil {
+		slug = p.Open.Example(r.Context())
+	}
+	ui.Render(w, r, developersPage(web.Base(r), orWords(slug, "SLUG")))
 }
 
-// developerActions lead to the API's description, where this node has one.
-func developerActions(ctx context.Context, api bool) []ui.Action {
-	if !api {
-		return nil
-	}
-	return []ui.Action{{Label: ui.T(ctx, "portal.api_try"), Href: "/developers/api", Icon: "api", Primary: true}, {Label: "OpenAPI 3.1", Href: "/api/openapi.json", Icon: "code"}}
+// developerActions lead to the API's description.
+func developerActions(ctx context.Context) []ui.Action {
+	return []ui.Action{{Label: ui.T(ctx, "portal.api_try"), Href: "/api/docs", Icon: "api", Primary: true}, {Label: "OpenAPI 3.1", Href: "/api/openapi.json", Icon: "code"}}
 }
 
 func (p *Portal) rules(w http.ResponseWriter, r *http.Request) {

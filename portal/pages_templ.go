@@ -437,7 +437,7 @@ func accessibilityPage() templ.Component {
 	})
 }
 
-func developersPage(base, slug string, api bool) templ.Component {
+func developersPage(base, slug string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -470,7 +470,7 @@ func developersPage(base, slug string, api bool) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: ui.T(ctx, "portal.developers"), Lead: ui.T(ctx, "portal.developers_lead"), Actions: developerActions(ctx, api)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: ui.T(ctx, "portal.developers"), Lead: ui.T(ctx, "portal.developers_lead"), Actions: developerActions(ctx)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

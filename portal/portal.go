@@ -28,8 +28,6 @@ type Deps struct {
 	Profile *profile.Profile // the city's rules
 	// Console is the address of the officials' face, "" where this node has none.
 	Console string
-	// OpenAPI gives the API's description as JSON; nil where this node has no API.
-	OpenAPI func() ([]byte, error)
 	Now     func() time.Time // time.Now where nil
 	Log     *slog.Logger     // slog.Default() where nil
 	Notices func(ctx context.Context) []ui.Notice
@@ -59,7 +57,7 @@ func New(deps Deps) http.Handler {
 		web.Fail(w, r, errs.New(errs.NotFound, errs.T("没有这个页面。", "There is no such page.")))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mux.ServeHTTP(w, r.WithContext(ui.WithFrame(r.Context(), p.frame(r))))
+		mux.ServeHTTP(w, r.WithContext(ui.WithFrame(r.Context(), p.Frame(r))))
 	})
 }
 
@@ -68,7 +66,6 @@ func (p *Portal) routes(mux *http.ServeMux) {
 	p.routesHome(mux)
 	p.routesDatasets(mux)
 	p.routesPages(mux)
-	p.routesOpenAPI(mux)
 }
 
 // visitor is who a portal request comes from.
@@ -78,7 +75,7 @@ func visitor(r *http.Request) identity.Actor {
 
 // basis is what the site rests on. The log's checkpoint is with the officials'
 // face: a node of the portal role alone has no log.
-func (p *Portal) basis(ctx context.Context) []ui.NavItem {
+func (p Deps) basis(ctx context.Context) []ui.NavItem {
 	items := []ui.NavItem{{Label: ui.T(ctx, "portal.rules"), Href: "/rules"}}
 	if p.Console != "" {
 		items = append(items, ui.NavItem{Label: ui.T(ctx, "portal.audit"), Href: "/audit/checkpoint"})
@@ -86,7 +83,8 @@ func (p *Portal) basis(ctx context.Context) []ui.NavItem {
 	return items
 }
 
-func (p *Portal) frame(r *http.Request) *ui.Frame {
+// Frame surrounds the portal's pages, and the API's page beside them.
+func (p Deps) Frame(r *http.Request) *ui.Frame {
 	ctx := r.Context()
 	lang := web.Lang(ctx)
 	f := &ui.Frame{

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"gongshu/internal/blob"
@@ -255,42 +256,46 @@ func (s *Service) OpenByBody(ctx context.Context, body string) (map[string]int64
 	return openByBody(ctx, s.db.Read(), body)
 }
 
-// Page reads problem rows of a batch, from the offset-th (0-based) on; with
-// onlyOpen, of the open ones. It returns how many there are in all. The caller
+// Which narrows the problem rows of a batch; the zero value takes all.
+type Which struct {
+	// Open takes those that no accepted row has mended yet.
+	Open bool
+	// Code takes those with a fault of this rule, where Item is set in that item.
+	Item, Code string
+}
+
+func (w Which) takes(p Problem) bool {
+	return (!w.Open || p.Open) && (w.Code == "" || slices.ContainsFunc(p.Faults, func(f Fault) bool {
+		return f.Code == w.Code && (w.Item == "" || f.Item == w.Item)
+	}))
+}
+
+// Orders are the ways to order problem rows: by their number in the file, or
+// those still open first. A minus before one turns it round.
+var Orders = []string{"row", "state"}
+
+// Page reads problem rows of a batch in an order of Orders ("" is by number), from
+// the offset-th (0-based) on. It returns how many there are in all. The caller
 // passes the door first: the rows are data.
-func (s *Service) Page(ctx context.Context, batch string, offset, limit int64, onlyOpen bool) ([]Problem, int64, error) {
+func (s *Service) Page(ctx context.Context, batch string, which Which, order string, offset, limit int64) ([]Problem, int64, error) {
 	_, rows, open, err := readLedger(ctx, s.db.Read(), batch)
 	if err != nil {
 		return nil, 0, err
 	}
-	wanted := rows
-	if onlyOpen {
-		wanted = open
-	}
-	numbers := wanted.Numbers()
-	total := int64(len(numbers))
-	if offset >= total {
-		return nil, total, nil
-	}
-	numbers = numbers[offset:min(offset+limit, total)]
 	chunks, err := readChunks(ctx, s.db.Read(), batch)
 	if err != nil {
 		return nil, 0, err
 	}
-	var out []Problem
-	isOpen := open.Has()
-	for _, c := range chunks {
-		if len(numbers) == 0 {
-			break
-		}
-		if c.Last < numbers[0] {
-			continue
-		}
-		err := s.eachIn(ctx, c, func(p Problem) error {
-			if len(numbers) > 0 && p.Row == numbers[0] {
-				p.Open = isOpen(p.Row)
-				out = append(out, p)
-				numbers = numbers[1:]
+	wanted := rows
+	if which.Open {
+		wanted = open
+	}
+	numbers := wanted.Numbers()
+	if which.Code != "" { // the kept rows themselves tell which rule they broke
+		numbers = numbers[:0]
+		err := s.each(ctx, chunks, open, func(p Problem) error {
+			if which.takes(p) {
+				numbers = append(numbers, p.Row)
 			}
 			return nil
 		})
@@ -298,11 +303,45 @@ func (s *Service) Page(ctx context.Context, batch string, offset, limit int64, o
 			return nil, 0, err
 		}
 	}
+	total := int64(len(numbers))
+	if by := strings.TrimPrefix(order, "-"); by == "state" {
+		first, isOpen := make([]int64, 0, total), open.Has()
+		var last []int64
+		for _, n := range numbers {
+			if isOpen(n) {
+				first = append(first, n)
+			} else {
+				last = append(last, n)
+			}
+		}
+		numbers = append(first, last...)
+	}
+	if strings.HasPrefix(order, "-") {
+		slices.Reverse(numbers)
+	}
+	numbers = numbers[min(offset, total):min(offset+limit, total)]
+	at := make(map[int64]int, len(numbers))
+	for i, n := range numbers {
+		at[n] = i
+	}
+	out := make([]Problem, len(numbers))
+	chunks = slices.DeleteFunc(chunks, func(c Chunk) bool {
+		return !slices.ContainsFunc(numbers, func(n int64) bool { return n >= c.First && n <= c.Last })
+	})
+	err = s.each(ctx, chunks, open, func(p Problem) error {
+		if i, ok := at[p.Row]; ok {
+			out[i] = p
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, err
+	}
 	return out, total, nil
 }
 
-// Each visits the problem rows of a batch in order, in constant memory.
-func (s *Service) Each(ctx context.Context, batch string, onlyOpen bool, visit func(Problem) error) error {
+// Each visits problem rows of a batch in the order of the file, in constant memory.
+func (s *Service) Each(ctx context.Context, batch string, which Which, visit func(Problem) error) error {
 	_, _, open, err := readLedger(ctx, s.db.Read(), batch)
 	if err != nil {
 		return err
@@ -311,13 +350,19 @@ func (s *Service) Each(ctx context.Context, batch string, onlyOpen bool, visit f
 	if err != nil {
 		return err
 	}
+	return s.each(ctx, chunks, open, func(p Problem) error {
+		if !which.takes(p) {
+			return nil
+		}
+		return visit(p)
+	})
+}
+
+func (s *Service) each(ctx context.Context, chunks []Chunk, open RowSet, visit func(Problem) error) error {
 	isOpen := open.Has()
 	for _, c := range chunks {
 		err := s.eachIn(ctx, c, func(p Problem) error {
 			p.Open = isOpen(p.Row)
-			if onlyOpen && !p.Open {
-				return nil
-			}
 			return visit(p)
 		})
 		if err != nil {
@@ -351,7 +396,7 @@ func (s *Service) eachIn(ctx context.Context, c Chunk, visit func(Problem) error
 // number, the file's own columns, the reasons in the language. Mended, it can be
 // submitted against the batch. As CSV it is guarded against cells that a
 // spreadsheet would run as formulas; intake takes the guard off what comes back.
-func (s *Service) WriteFile(ctx context.Context, w io.Writer, f tabular.Format, batch, lang string, onlyOpen bool) error {
+func (s *Service) WriteFile(ctx context.Context, w io.Writer, f tabular.Format, batch, lang string, which Which) error {
 	l, err := s.Ledger(ctx, batch)
 	if err != nil {
 		return err
@@ -376,7 +421,7 @@ func (s *Service) WriteFile(ctx context.Context, w io.Writer, f tabular.Format, 
 	}
 	b := tabular.NewBlock()
 	var num []byte
-	err = s.Each(ctx, batch, onlyOpen, func(p Problem) error {
+	err = s.Each(ctx, batch, which, func(p Problem) error {
 		num = appendInt(num[:0], p.Row)
 		b.Add(num)
 		for i := range width {

@@ -454,6 +454,26 @@ func scrollRole(scroll bool) string {
 	return "group"
 }
 
+// statTone is the colour of a number: none of what is bad is no warning.
+func statTone(s StatInfo) Tone {
+	if s.Value == "0" && (s.Tone == Warn || s.Tone == Bad) {
+		return Plain
+	}
+	return s.Tone
+}
+
+// blank says that a chart has nothing to draw: its table holds no number but 0.
+func (c ChartInfo) blank() bool {
+	for _, row := range c.Rows {
+		for _, cell := range row[min(1, len(row)):] {
+			if cell != "" && cell != "0" && cell != "—" {
+				return false
+			}
+		}
+	}
+	return len(c.Rows) > 0
+}
+
 // hiddenFilters are the list's parameters that have no field in the form, so
 // that filtering keeps them.
 func hiddenFilters(t TableInfo) [][2]string {

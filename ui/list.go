@@ -188,11 +188,12 @@ func address(path string, v url.Values) string {
 func (l List) window(total int) []int {
 	last := l.Pages(total)
 	page := min(l.Page, last)
+	shown := func(p int) bool { return p <= 1 || p >= last || p >= page-1 && p <= page+1 }
 	var out []int
 	for p := 1; p <= last; p++ {
-		if p == 1 || p == last || (p >= page-1 && p <= page+1) {
+		if shown(p) || shown(p-1) && shown(p+1) { // a gap of one page is that page
 			out = append(out, p)
-		} else if len(out) > 0 && out[len(out)-1] != 0 {
+		} else if out[len(out)-1] != 0 {
 			out = append(out, 0)
 		}
 	}

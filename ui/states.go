@@ -7,7 +7,7 @@ import "context"
 var stateTones = map[string]Tone{
 	"*.draft": Plain, "*.signing": Info, "*.submitted": Info, "*.returned": Warn,
 	"*.published": Good, "*.withdrawn": Plain,
-	"*.active": Good, "*.disabled": Plain, "*.locked": Bad, "*.expired": Plain, "*.revoked": Bad, "*.suspended": Warn,
+	"*.active": Good, "*.effective": Good, "*.disabled": Plain, "*.locked": Bad, "*.expired": Plain, "*.revoked": Bad, "*.suspended": Warn,
 	"*.pending": Warn, "*.open": Info, "*.closed": Plain, "*.approved": Good, "*.refused": Bad, "*.cancelled": Plain, "*.done": Good,
 	"*.received": Info, "*.loading": Info, "*.checking": Info, "*.loaded": Good, "*.accepted": Good, "*.partial": Warn, "*.failed": Bad, "*.rejected": Bad,
 	"*.late": Bad, "*.paused": Plain, "*.corrected": Good,

@@ -16,6 +16,7 @@ import (
 	"gongshu/identity"
 	"gongshu/intake"
 	"gongshu/internal/errs"
+	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
 )
@@ -118,7 +119,7 @@ func (c intakeCmd) embedded(ctx context.Context, lang string) (intake.Receipt, e
 		if err != nil {
 			return none, errs.Newf(errs.Invalid, "无法写入 %s", "cannot write %s", c.Problems).In("--problems").Because(err)
 		}
-		_, _, write, err := a.intake.ProblemFile(ctx, who, b.ID, formatOf(c.Problems), false, lang)
+		_, _, write, err := a.intake.ProblemFile(ctx, who, b.ID, formatOf(c.Problems), quality.Which{}, lang)
 		if err == nil {
 			err = write(ctx, out)
 		}

@@ -37,7 +37,6 @@ func TestEachRoleAnswersItsOwn(t *testing.T) {
 	}{
 		{"GET", "/health", 200, nil},
 		{"GET", "/datasets", 200, []string{portalRole}},
-		{"GET", "/developers/api", 200, []string{portalRole}},
 		{"GET", "/api/v1/open/datasets", 200, []string{portalRole}},
 		{"GET", "/api/v1/clauses", 200, []string{portalRole, consoleRole}},
 		{"GET", "/api/docs", 200, []string{portalRole, consoleRole}},

@@ -69,7 +69,7 @@ func (a *app) handler(roles []string) http.Handler {
 	city, platform, public := words(profile.CityName), words(profile.PlatformName), words(profile.OpenPlatform)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", a.health)
-	systems := api.Deps{City: city, Brand: platform, Version: version, Now: a.now, Log: a.logger}
+	systems := api.Deps{Brand: platform, Version: version, Now: a.now, Log: a.logger}
 	if has(portalRole) {
 		systems.Open, systems.Datasets = a.open, a.datasets
 	}
@@ -92,22 +92,25 @@ func (a *app) handler(roles []string) http.Handler {
 		mux.Handle("/console/", officials)
 	}
 	if has(consoleRole) || has(portalRole) {
-		systems.Profile, systems.Home = a.profile, "/"
+		systems.Profile = a.profile
 		mux.Handle(ui.StaticPath, ui.Assets())
 	}
 	if has(portalRole) {
 		site := portal.Deps{
 			City: city, Brand: public, Version: version, Profile: a.profile, Open: a.open, Datasets: a.datasets, Now: a.now, Log: a.logger,
-			OpenAPI: func() ([]byte, error) { return api.Document(systems) },
 		}
 		if has(consoleRole) {
 			site.Console = "/console/"
 		} else if !has(gatewayRole) {
 			systems.Brand = public
 		}
+		systems.Frame = site.Frame
 		mux.Handle("/", portal.New(site))
 	} else if has(consoleRole) {
-		systems.Home = "/console/"
+		systems.Frame = func(r *http.Request) *ui.Frame {
+			lang := web.Lang(r.Context())
+			return &ui.Frame{Face: ui.Portal, City: city.In(lang), Brand: platform.In(lang), Home: "/console/", ClauseBase: "/console/clauses/", Rules: a.profile.ID, Path: r.URL.RequestURI(), Version: version}
+		}
 		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	}
 	if has(portalRole) || has(consoleRole) || has(gatewayRole) {

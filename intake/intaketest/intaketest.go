@@ -164,7 +164,7 @@ func (w *World) Rows(r *catalog.Resource) []string {
 // ProblemFile downloads a batch's problem rows.
 func (w *World) ProblemFile(batch string, f tabular.Format, onlyOpen bool) []byte {
 	w.t.Helper()
-	_, _, write, err := w.Intake.ProblemFile(w.t.Context(), Steward(), batch, f, onlyOpen, "en")
+	_, _, write, err := w.Intake.ProblemFile(w.t.Context(), Steward(), batch, f, quality.Which{Open: onlyOpen}, "en")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -82,6 +82,15 @@ func Addr(r *http.Request) string {
 	return host
 }
 
+// Base is the address of this site as the visitor reached it, without a slash at
+// its end.
+func Base(r *http.Request) string {
+	if IsTLS(r) {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
 // IsTLS says whether the browser's connection is encrypted, as far as is known.
 func IsTLS(r *http.Request) bool {
 	if q := from(r.Context()); q != nil {

@@ -124,7 +124,7 @@ func everyPage(t *testing.T, base string, demo demoFile) {
 // no key with the keyboard, sends it as it stands, and reads the answer.
 func tryAPI(t *testing.T, base string) {
 	b := start(t)
-	if _, err := b.Look(base+"/developers/api?lang=zh", browser.Desk, ""); err != nil {
+	if _, err := b.Look(base+"/api/docs?lang=zh", browser.Desk, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Do(chromedp.Focus("#op-open-rows > summary"), chromedp.KeyEvent(" "), chromedp.Focus("#op-open-rows form[data-try] button[type=submit]"), chromedp.KeyEvent("\r"),

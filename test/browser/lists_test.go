@@ -38,6 +38,7 @@ var lists = []list{
 	{login: "authority.authority", path: "/console/clients"},
 	{login: "authority.authority", path: "/console/rights"},
 	{login: "authority.authority", path: "/console/clauses"},
+	{login: "fund.steward", path: "/console/messages"},
 	{login: "police.steward", path: "/console/usage", log: true},
 	{login: "secadmin", path: "/console/posts"},
 	{login: "sysadmin", path: "/console/jobs?state=done"},

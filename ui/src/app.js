@@ -236,7 +236,7 @@ for (const form of document.querySelectorAll("form[data-try]")) {
     const started = performance.now();
     status.textContent = "…";
     try {
-      const response = await fetch(path + (text ? `?${text}` : ""), { method: form.dataset.method, headers, body: area ? area.value : undefined, credentials: "omit" });
+      const response = await fetch(path + (text ? `?${text}` : ""), { method: form.dataset.method, headers, body: area ? area.value : undefined, credentials: "same-origin" });
       const raw = await response.text();
       status.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${raw.length.toLocaleString("en")}`;
       try {

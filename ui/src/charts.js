@@ -85,7 +85,11 @@ async function one(el, reduced) {
     fit();
   };
   new ResizeObserver(resize).observe(el);
-  addEventListener("beforeprint", resize);
+  // Paper is laid out before the next frame: what a resize wipes is drawn at once.
+  addEventListener("beforeprint", () => {
+    resize();
+    chart.getZr().flush();
+  });
 }
 
 export function draw(elements, reduced) {
