@@ -135,7 +135,7 @@ func readOpenAPI(raw []byte) ([]opGroup, error) {
 				o.Open = slices.ContainsFunc(*op.Security, func(s map[string]any) bool { return len(s) == 0 })
 			}
 			for _, q := range op.Parameters {
-				param := apiParam{Name: q.Name, In: q.In, Type: schemaWords(q.Schema), Description: q.Description, Required: q.Required}
+				param := apiParam{Name: q.Name, In: q.In, Type: typeWords(q.Schema), Description: q.Description, Required: q.Required}
 				for _, choice := range q.Schema.Enum {
 					param.Choices = append(param.Choices, fmt.Sprint(choice))
 				}
@@ -198,17 +198,17 @@ func readOpenAPI(raw []byte) ([]opGroup, error) {
 	return groups, nil
 }
 
-func schemaWords(s schema) string {
+func typeWords(s schema) string {
 	switch t := s.Type.(type) {
 	case string:
 		if t == "array" && s.Items != nil {
-			return schemaWords(*s.Items) + "[]"
+			return typeWords(*s.Items) + "[]"
 		}
 		return t
 	case []any:
 		if len(t) > 0 {
 			if name, ok := t[0].(string); ok {
-				return schemaWords(schema{Type: name, Items: s.Items})
+				return typeWords(schema{Type: name, Items: s.Items})
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func example(s schema, all map[string]schema, depth int) any {
 	if len(s.Enum) > 0 {
 		return s.Enum[0]
 	}
-	switch strings.TrimSuffix(schemaWords(s), "[]") {
+	switch strings.TrimSuffix(typeWords(s), "[]") {
 	case "object":
 		out := map[string]any{}
 		for name, field := range s.Properties {
@@ -248,7 +248,7 @@ func example(s schema, all map[string]schema, depth int) any {
 	case "boolean":
 		return false
 	}
-	if strings.HasSuffix(schemaWords(s), "[]") {
+	if strings.HasSuffix(typeWords(s), "[]") {
 		return []any{}
 	}
 	if s.Properties != nil {
