@@ -348,7 +348,7 @@ func (a *API) importWorkbook(w http.ResponseWriter, r *http.Request) {
 		Problems  []errs.Problem `json:"problems"`
 		Warnings  []errs.Problem `json:"warnings"`
 		Codes     []string       `json:"codes"`
-	}{Resources: len(im.Resources), Problems: im.Problems, Codes: []string{}}
+	}{Resources: len(im.Resources), Problems: append([]errs.Problem{}, im.Problems...), Warnings: []errs.Problem{}, Codes: []string{}}
 	for _, p := range im.Resources {
 		out.Warnings = append(out.Warnings, p.Warnings...)
 	}

@@ -2,6 +2,7 @@ package casework
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gongshu/internal/errs"
@@ -14,7 +15,7 @@ import (
 // the nation's rules ask the same of sharing).
 func checkDecision(t Task, d Decision) error {
 	if !slices.Contains(Outcomes(t.Kind), d.Outcome) {
-		return errs.Newf(errs.Invalid, "该环节不能作出“%[1]s”的处理", "this step cannot end with %[1]q", d.Outcome).In("outcome")
+		return errs.Newf(errs.Invalid, "该环节不能作出“%[1]s”的处理，可作出：%[2]s", "this step cannot end with %[1]q; it ends with %[2]s", d.Outcome, strings.Join(Outcomes(t.Kind), ", ")).In("outcome")
 	}
 	if NeedsReason(d.Outcome) && d.Reason == "" {
 		return errs.New(errs.Invalid, errs.T("请写明理由", "state the reasons")).In("reason").By(t.Clauses...)

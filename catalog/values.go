@@ -287,6 +287,15 @@ func has(list []Named, key string) bool {
 	return slices.ContainsFunc(list, func(n Named) bool { return n.Key == key })
 }
 
+// KeyOf gives the key of a word of a list, whether text is the key or the word in
+// either language; text itself where the list has no such word.
+func KeyOf(list, text string) string {
+	if key, ok := keyOf(List(list), text); ok {
+		return key
+	}
+	return strings.TrimSpace(text)
+}
+
 // keyOf finds a key by itself or by its words in either language, as a workbook cell may have it.
 func keyOf(list []Named, text string) (string, bool) {
 	text = strings.TrimSpace(text)

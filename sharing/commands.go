@@ -53,6 +53,7 @@ func (s *Service) newRequest(actor identity.Actor, r *catalog.Resource, provider
 // unmet conditions are refused with the article (errs.Forbidden); an incomplete
 // form is errs.Invalid naming every field.
 func (s *Service) Apply(ctx context.Context, actor identity.Actor, f Form) (Request, error) {
+	f.Purposes = purposeKeys(f.Purposes)
 	r, provider, err := s.shared(ctx, actor, f.Resource)
 	if err != nil {
 		return Request{}, err
@@ -131,6 +132,18 @@ func (s *Service) spec(r Request) gateway.GrantSpec {
 	return spec
 }
 
+// purposeKeys reads purposes as their keys, also where the words were given that
+// conditions and refusals show.
+func purposeKeys(purposes []string) []string {
+	var out []string
+	for _, p := range purposes {
+		if p = catalog.KeyOf("purpose", p); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 func wordsOf(purposes []string) []string {
 	var out []string
 	for _, p := range purposes {
@@ -207,6 +220,7 @@ func (s *Service) attach(ctx context.Context, tx *db.Tx, actor identity.Actor, r
 // Amend replaces the form of a returned request and sends it back to the step
 // that returned it.
 func (s *Service) Amend(ctx context.Context, actor identity.Actor, number string, f Form) (Request, error) {
+	f.Purposes = purposeKeys(f.Purposes)
 	out, err := getRequest(ctx, s.deps.DB.Read(), number)
 	if err != nil {
 		return out, err
@@ -252,6 +266,7 @@ func (s *Service) Amend(ctx context.Context, actor identity.Actor, number string
 // that meet no condition: the provider's leader first, then the authority and the
 // committee. Cities whose rules know no such way refuse.
 func (s *Service) Negotiate(ctx context.Context, actor identity.Actor, f Form) (Request, error) {
+	f.Purposes = purposeKeys(f.Purposes)
 	r, provider, err := s.shared(ctx, actor, f.Resource)
 	if err != nil {
 		return Request{}, err

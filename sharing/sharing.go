@@ -52,16 +52,16 @@ const (
 // Form is what a request states (FS-29: business, users, items, mode, end date, by
 // least privilege; FS-5.4: purpose).
 type Form struct {
-	Resource string              `json:"resource"`                  // code, with "/" or "-"
-	Mode     string              `json:"mode"`                      // query, verify, obtain, statistics
-	Purposes []string            `json:"purposes" required:"false"` // keys of catalog.Purposes, or words of one's own
-	Business string              `json:"business" required:"false"` // the business matter it serves
-	Users    []string            `json:"users,omitempty"`           // who uses it: offices or persons
-	Items    []string            `json:"items,omitempty"`           // names, field codes or ids of items; empty asks for all that are shared
-	Unmasked []string            `json:"unmasked,omitempty"`        // of these, without mask
-	Where    []gateway.Condition `json:"where,omitempty"`
-	EndDate  string              `json:"end_date,omitempty"` // 2006-01-02, the last day of use
-	Clients  []string            `json:"clients,omitempty"`  // API clients of the own body; empty admits them all
+	Resource string              `json:"resource" doc:"资源代码，斜线可写作 - / resource code, its slash written / or -"`
+	Mode     string              `json:"mode" doc:"query、verify、obtain 或 statistics / query, verify, obtain or statistics"`
+	Purposes []string            `json:"purposes" required:"false" doc:"用途：目录所列用途的代码或名称，或自行写明 / a purpose's key (basis, check, …) or name, or words of your own"` // kept as keys of catalog.Purposes where they are known
+	Business string              `json:"business" required:"false" doc:"所办业务 / the business matter that it serves"`
+	Users    []string            `json:"users,omitempty" doc:"使用的处室或人员 / offices or persons who use it"`
+	Items    []string            `json:"items,omitempty" doc:"信息项名称或代码，省略则申请全部共享项 / names or codes of items; all that are shared where left out"`
+	Unmasked []string            `json:"unmasked,omitempty" doc:"其中不脱敏的 / of these, without mask"`
+	Where    []gateway.Condition `json:"where,omitempty" doc:"只要哪些行 / which rows"`
+	EndDate  string              `json:"end_date,omitempty" doc:"使用截止日，如 2027-06-30 / last day of use, as 2027-06-30"`
+	Clients  []string            `json:"clients,omitempty" doc:"本单位的接口客户端，省略则均可 / API clients of the own body; all where left out"`
 
 	RequestsPerDay int64 `json:"requests_per_day,omitempty"`
 	RowsPerDay     int64 `json:"rows_per_day,omitempty"`

@@ -1,6 +1,7 @@
 package sharing_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -415,9 +416,10 @@ func TestExecutableConditionsBind(t *testing.T) {
 		}
 	}
 	f := base
-	f.Mode, f.Purposes, f.Items = "statistics", []string{"research"}, []string{"性别", "区划代码"}
-	if r, err := w.Sharing.Apply(t.Context(), marketSteward, f); err != nil || r.State != sharing.Pending {
-		t.Errorf("statistics within the condition: %v", err)
+	// The words that the refusal shows will do as well as the key.
+	f.Mode, f.Purposes, f.Items = "statistics", []string{catalog.NameOf("purpose", "research").ZH}, []string{"性别", "区划代码"}
+	if r, err := w.Sharing.Apply(t.Context(), marketSteward, f); err != nil || r.State != sharing.Pending || !slices.Equal(r.Form.Purposes, []string{"research"}) {
+		t.Errorf("statistics within the condition: %v, purposes %v", err, r.Form.Purposes)
 	}
 	// unmet conditions leave negotiation, which may end in a grant
 	f = base

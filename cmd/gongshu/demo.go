@@ -26,8 +26,8 @@ type demoCmd struct {
 }
 
 func (c demoCmd) Run(ctx context.Context, g *globals) error {
-	if c.City == "" {
-		c.City = "fuzhou"
+	if _, err := os.Stat(c.path("keys")); c.City == "" && errors.Is(err, os.ErrNotExist) {
+		c.City = "fuzhou" // a directory that is there knows its city
 	}
 	clock := &demo.Clock{}
 	a, err := open(ctx, c.stores, clock.Now)

@@ -139,6 +139,10 @@ func drive(t *testing.T, city string, args ...string) {
 	if stdout, _, code := program.Run(t, "audit", "verify", export, "--key", key); code == 0 {
 		t.Errorf("a changed export verifies: %s", stdout)
 	}
+	// It starts again without being told its city.
+	if again := program.Start(t, dir, append([]string{"demo"}, args...)...).Demo(); again.City != city || len(again.Grants) != len(d.Grants) {
+		t.Errorf("started again: %q, %d grants", again.City, len(again.Grants))
+	}
 }
 
 func call(t *testing.T, method, url string, headers map[string]string, body []byte) (int, string) {
