@@ -72,14 +72,17 @@ func (a *API) registerIntake() {
 	a.declare(send, http.HandlerFunc(a.sendBatch))
 	a.declare(huma.Operation{OperationID: "list-batches", Method: http.MethodGet, Path: "/api/v1/resources/{code}/batches", Tags: send.Tags, Summary: "Batches of a resource 批次列表",
 		Parameters: []*huma.Param{code, in("query", "offset", "From 0."), in("query", "limit", "At most 200, 50 by default.")},
-		Responses:  map[string]*huma.Response{"200": {Description: "Receipts, the newest first, and their number."}}}, http.HandlerFunc(a.listBatches))
+		Responses: map[string]*huma.Response{"200": {Description: "Receipts, the newest first, and their number.", Content: map[string]*huma.MediaType{"application/json": {Schema: object([]string{"total", "batches"}, map[string]*huma.Schema{
+			"total": integer, "batches": list(receipt)})}}}}}, http.HandlerFunc(a.listBatches))
 	a.declare(huma.Operation{OperationID: "get-batch", Method: http.MethodGet, Path: "/api/v1/batches/{id}", Tags: send.Tags, Summary: "A batch and its receipt 批次回执",
 		Parameters: []*huma.Param{id}, Responses: answers("200", "The receipt; rows_read while it is being loaded.", receipt)}, http.HandlerFunc(a.getBatch))
 	a.declare(huma.Operation{OperationID: "get-problems", Method: http.MethodGet, Path: "/api/v1/batches/{id}/problems", Tags: send.Tags, Summary: "Problem rows with every reason 问题数据",
 		Description: "Without format, a page as JSON; with format=csv|xlsx|ndjson|json the whole file with a row number and a reasons column, to be mended and sent with corrects=.",
 		Parameters: []*huma.Param{id, in("query", "format", "csv, xlsx, ndjson or json."), in("query", "open", "1: only rows that wait for a correction."),
 			in("query", "offset", "From 0."), in("query", "limit", "At most 500, 50 by default.")},
-		Responses: map[string]*huma.Response{"200": {Description: "Problem rows."}}}, http.HandlerFunc(a.getProblems))
+		Responses: map[string]*huma.Response{"200": {Description: "Problem rows.", Content: map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{Description: "total and rows {row, cells, reasons, open}; with format=json the records themselves."}},
+			"text/csv":         binary, "application/x-ndjson": binary, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": binary}}}}, http.HandlerFunc(a.getProblems))
 }
 
 func (a *API) sendBatch(w http.ResponseWriter, r *http.Request) {

@@ -31,14 +31,15 @@ type wish struct {
 	perDay   int // uses a working day once granted, for the months of usage
 }
 
-// wishes are the requests of the story. The first grant of each mode feeds the
-// examples of demo.json.
+// wishes are the requests of the story. The first grants of each mode feed the
+// examples of demo.json; those of statistics are not used before, so that what they
+// answer is of today and adds up.
 var wishes = []wish{
 	{day: 12, consumer: "fund", resource: "marriages", mode: "query", purpose: "check", business: "住房公积金提取审核", items: []string{"登记证号", "婚姻状况", "登记日期"}, ends: "granted", perDay: 9},
 	{day: 13, consumer: "resources", resource: "population", mode: "verify", purpose: "check", business: "不动产登记申请人身份核验", items: []string{"公民身份号码", "姓名", "出生日期"}, ends: "granted", perDay: 14},
 	{day: 14, consumer: "labour", resource: "enterprises", mode: "obtain", purpose: "collaboration", business: "企业社会保险登记联办", ends: "granted", perDay: 1},
-	{day: 14, consumer: "health", resource: "population", mode: "statistics", purpose: "basis", business: "公共卫生服务规划", items: []string{"性别", "民族", "户籍地区划"}, ends: "granted", perDay: 1},
-	{day: 15, consumer: "health", resource: "hotline_tickets", mode: "statistics", purpose: "research", business: "公共卫生诉求分析", items: []string{"诉求类别", "所在区划", "办理结果"}, ends: "granted", perDay: 1},
+	{day: 14, consumer: "health", resource: "population", mode: "statistics", purpose: "basis", business: "公共卫生服务规划", items: []string{"性别", "民族", "户籍地区划"}, ends: "granted"},
+	{day: 15, consumer: "health", resource: "hotline_tickets", mode: "statistics", purpose: "research", business: "公共卫生诉求分析", items: []string{"诉求类别", "所在区划", "办理结果"}, ends: "granted"},
 	{day: 16, consumer: "tax", resource: "enterprises", mode: "query", purpose: "collaboration", business: "新办纳税人信息确认", ends: "granted", perDay: 7},
 	{day: 18, consumer: "education", resource: "population", mode: "query", purpose: "check", business: "义务教育入学户籍核验", items: []string{"公民身份号码", "姓名", "户籍地区划"}, ends: "granted", perDay: 11},
 	{day: 20, consumer: "housing", resource: "real_estate", mode: "query", purpose: "check", business: "保障性住房申请核验", items: []string{"不动产单元号", "坐落", "建筑面积"}, ends: "cut", reason: "按最少够用原则，坐落与本业务无关，不予提供", perDay: 6},
