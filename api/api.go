@@ -231,12 +231,6 @@ func Register[I, O any](a *API, op huma.Operation, handler func(ctx context.Cont
 func (a *API) declare(op huma.Operation, handler http.Handler) {
 	op.Responses["default"] = a.refusal("出错，写明字段、原因和条款 / refused or failed: names field, reason and article")
 	a.mux.Handle(op.Method+" "+op.Path, knownQuery(op.Parameters, handler))
-	refused := op.Responses["default"]
-	if refused == nil {
-		refused = &huma.Response{Description: "Refused or failed: field, reason and article."}
-	}
-	refused.Content = map[string]*huma.MediaType{"application/problem+json": {Schema: problemSchema}}
-	op.Responses["default"] = refused
 	a.huma.OpenAPI().AddOperation(&op)
 }
 

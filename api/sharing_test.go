@@ -180,6 +180,7 @@ func TestSharingRefusalsOverHTTP(t *testing.T) {
 			t.Errorf("%v", out)
 		}
 		api.want(http.StatusUnauthorized, identity.Visitor("192.0.2.1", "zh"), "GET", "/api/v1/requests/none", "")
+		api.want(http.StatusUnauthorized, identity.Visitor("192.0.2.1", "zh"), "POST", "/api/v1/requests", form)
 		api.want(http.StatusNotFound, police, "POST", "/api/v1/requests", strings.Replace(form, w.Licences.Code, "999999/9", 1))
 	})
 }

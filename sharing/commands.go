@@ -25,6 +25,9 @@ import (
 // shared gives the published resource and its provider, for an application by
 // the actor's body.
 func (s *Service) shared(ctx context.Context, actor identity.Actor, code string) (*catalog.Resource, org.Body, error) {
+	if actor.IsAnonymous() {
+		return nil, org.Body{}, errs.New(errs.Unauthenticated, errs.T("请先登录", "log in first"))
+	}
 	if actor.Body == "" {
 		return nil, org.Body{}, errs.New(errs.Forbidden, errs.T("请以单位岗位申请", "apply under a post at a body"))
 	}
