@@ -199,6 +199,19 @@ func (l *Log) Ready() error {
 	return unavailable(s.Err)
 }
 
+// Check is Ready for whoever watches the node: it is nil only when the log takes
+// entries. While the log is down it tries with an entry of its own, which then says
+// since when it was; so a node from which a balancer has taken all readers comes back.
+func (l *Log) Check(ctx context.Context) error {
+	s := l.State()
+	if s.OK {
+		return nil
+	}
+	_, err := l.Append(ctx, Entry{At: l.now(), ActorKind: "system", Actor: "audit", Action: "audit.log.back", TargetKind: "log", Target: l.Origin(), Outcome: OK,
+		Notes: []Note{{Key: "down_since", Value: s.Since.UTC().Format(time.RFC3339)}}})
+	return err
+}
+
 // started is what probes measure time from: a clock that nobody sets.
 var started = time.Now()
 

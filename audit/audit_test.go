@@ -346,14 +346,28 @@ func TestStoppedStoreIsAStateThatUsersSee(t *testing.T) {
 		if err := l.Ready(); !errs.Is(err, errs.Unavailable) || l.State().OK {
 			t.Errorf("ready says %v", err)
 		}
+		for range 3 { // readers are let through now and then, a watcher is never told that all is well
+			if err := l.Check(ctx); !errs.Is(err, errs.Unavailable) {
+				t.Errorf("check says %v", err)
+			}
+		}
 		rename("audit_gone", "audit_entry")
+		if err := l.Check(ctx); err != nil || !l.State().OK {
+			t.Errorf("the log does not come back by itself: %v", err)
+		}
+		if rec, err := l.Get(ctx, 1); err != nil || rec.Entry.Action != "audit.log.back" || rec.Entry.Note("down_since") == "" {
+			t.Errorf("the log does not say that it was down: %+v %v", rec, err)
+		}
+		if err := l.Check(ctx); err != nil {
+			t.Error(err)
+		}
 		if _, err := l.Append(ctx, entry(2)); err != nil {
 			t.Errorf("append to the mended store: %v", err)
 		}
 		if err := l.Ready(); err != nil {
 			t.Errorf("ready says %v", err)
 		}
-		if size, err := l.Size(ctx); err != nil || size != 2 {
+		if size, err := l.Size(ctx); err != nil || size != 3 {
 			t.Errorf("size %d, %v", size, err)
 		}
 	})

@@ -135,7 +135,7 @@ func (a *app) health(w http.ResponseWriter, r *http.Request) {
 	if a.control != nil {
 		check("control", a.control.Ping(ctx))
 		check("warehouse", a.warehouse.Ping(ctx))
-		check("log", a.log.Ready())
+		check("log", a.log.Check(ctx))
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")

@@ -22,6 +22,28 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
+var city struct {
+	sync.Once
+	dir string
+}
+
+// built is a data directory with a demo city, built once for the tests of this
+// package.
+func built(t *testing.T) string {
+	t.Helper()
+	city.Do(func() {
+		dir := filepath.Join(program.Shared(t), "city")
+		if out, errOut, code := program.Run(t, "demo", "--data", dir, "--people", "5000", "--build"); code != 0 {
+			t.Fatalf("demo: %d\n%s\n%s", code, out, errOut)
+		}
+		city.dir = dir
+	})
+	if city.dir == "" {
+		t.Fatal("the demo city was not built")
+	}
+	return city.dir
+}
+
 // TestNoAnswerWithoutItsEntry kills the program again and again while clients
 // query, verify and count: whatever answer a client received has its entry in the log,
 // with the grant's facts, and an inclusion proof that leads to a signed root.
@@ -34,10 +56,7 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 	if os.Getenv("GONGSHU_SOAK") != "" {
 		rounds = 200
 	}
-	data := filepath.Join(t.TempDir(), "city")
-	if out, errOut, code := program.Run(t, "demo", "--data", data, "--people", "20000", "--build"); code != 0 {
-		t.Fatalf("demo: %d\n%s\n%s", code, out, errOut)
-	}
+	data := built(t)
 	var demo program.DemoFile
 	text, err := os.ReadFile(filepath.Join(data, "demo.json"))
 	if err != nil {

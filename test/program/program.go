@@ -55,6 +55,12 @@ func Main(m *testing.M) {
 // built is the folder of the program, "" before it is built.
 var built string
 
+// Shared is a folder for what several tests of a package use, taken away by Main.
+func Shared(t testing.TB) string {
+	t.Helper()
+	return filepath.Dir(Binary(t))
+}
+
 // Binary is the path of the program, built once a test process.
 func Binary(t testing.TB) string {
 	t.Helper()
@@ -96,8 +102,16 @@ var address = regexp.MustCompile(`https?://[0-9.:\[\]]+`)
 // the test; its log is shown when the test failed.
 func Start(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
-	all := append(append([]string{}, args...), "--data", dir, "--addr", "127.0.0.1:0")
-	cmd := exec.Command(Binary(t), all...)
+	return Under(t, nil, dir, args...)
+}
+
+// Under is Start by another command, which becomes the program that its last
+// arguments name.
+func Under(t testing.TB, by []string, dir string, args ...string) *Server {
+	t.Helper()
+	all := append(append(append([]string{}, by...), Binary(t)), args...)
+	all = append(all, "--data", dir, "--addr", "127.0.0.1:0")
+	cmd := exec.Command(all[0], all[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

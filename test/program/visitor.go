@@ -2,6 +2,7 @@ package program
 
 import (
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -39,24 +40,24 @@ func (v *Visitor) LogIn(login, password string) {
 // Get gives where a GET ended up, its status and the page.
 func (v *Visitor) Get(path string) (at string, status int, body string) {
 	v.t.Helper()
-	return v.do(http.MethodGet, path, "")
+	return v.send(http.MethodGet, path, "", nil)
 }
 
 // Post sends a form.
 func (v *Visitor) Post(path string, form url.Values) (at string, status int, body string) {
 	v.t.Helper()
-	return v.do(http.MethodPost, path, form.Encode())
+	return v.send(http.MethodPost, path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
 }
 
-func (v *Visitor) do(method, path, form string) (string, int, string) {
+func (v *Visitor) send(method, path, kind string, form io.Reader) (string, int, string) {
 	v.t.Helper()
-	req, err := http.NewRequestWithContext(v.t.Context(), method, v.Base+path, strings.NewReader(form))
+	req, err := http.NewRequestWithContext(v.t.Context(), method, v.Base+path, form)
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	if form != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	res, err := v.client.Do(req)
 	if err != nil {
@@ -68,4 +69,30 @@ func (v *Visitor) do(method, path, form string) (string, int, string) {
 		v.t.Fatal(err)
 	}
 	return res.Request.URL.RequestURI(), res.StatusCode, string(body)
+}
+
+// Upload sends a form with a file in its field "file", which stands last.
+func (v *Visitor) Upload(path string, fields map[string]string, name string, file io.Reader) (at string, status int, body string) {
+	v.t.Helper()
+	r, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() {
+		w.CloseWithError(func() error {
+			for k, value := range fields {
+				if err := form.WriteField(k, value); err != nil {
+					return err
+				}
+			}
+			part, err := form.CreateFormFile("file", name)
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(part, file); err != nil {
+				return err
+			}
+			return form.Close()
+		}())
+	}()
+	defer r.Close()
+	return v.send(http.MethodPost, path, form.FormDataContentType(), r)
 }
