@@ -127,6 +127,9 @@ func (b *Block) unguard() {
 // Pending is the number of cells added since the last EndRow.
 func (b *Block) Pending() int { return len(b.cells) - b.rowEnd }
 
+// PendingBytes is the size of the cells added since the last EndRow.
+func (b *Block) PendingBytes() int { return len(b.data) - b.mark }
+
 // AppendRow copies row r of src, with its number and flaws.
 func (b *Block) AppendRow(src *Block, r int) {
 	for c := range src.Width(r) {

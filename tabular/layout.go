@@ -11,7 +11,11 @@ import (
 	"gongshu/internal/errs"
 )
 
-const sampleRows = 300 // raw rows that the shape is judged by
+// What is held of a file to judge it by: fewer rows where they are very long.
+const (
+	sampleRows  = 300     // raw rows for the shape
+	sampleBytes = 8 << 20 // of those rows, and of the rows for Propose
+)
 
 // inspectCSV proposes delimiter, line end, header rows and columns.
 func inspectCSV(f File, l *Layout, lim Limits, expect []string, raw *Block) error {
@@ -139,7 +143,7 @@ type grid struct {
 
 func readGrid(sc scanner) (*grid, error) {
 	g, b := &grid{}, NewBlock()
-	for len(g.rows) < sampleRows {
+	for held := 0; len(g.rows) < sampleRows && held < sampleBytes; held += b.Bytes() + 16*b.Width(0) {
 		b.Reset()
 		number, err := sc.next(b)
 		if err == io.EOF {

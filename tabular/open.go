@@ -175,7 +175,7 @@ func inspectAs(f File, l Layout, lim Limits, expect []string) (*Preview, error) 
 	}
 	defer r.Close()
 	all, b := NewBlock(), NewBlock()
-	for all.Len() < 1000 {
+	for all.Len() < 1000 && all.Bytes() < sampleBytes {
 		err := r.Read(b)
 		if err == io.EOF {
 			break

@@ -350,6 +350,81 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
+// TestWorkbookBounds: what a small workbook unpacks to has a bound, whichever part of
+// it was made to grow.
+func TestWorkbookBounds(t *testing.T) {
+	const (
+		book  = `<workbook xmlns:r="r"><sheets><sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>`
+		rels  = `<Relationships><Relationship Id="r1" Target="worksheets/sheet1.xml"/></Relationships>`
+		sheet = `<worksheet><sheetData><row><c t="s"><v>0</v></c></row></sheetData></worksheet>`
+	)
+	again := strings.Repeat
+	for name, c := range map[string]struct {
+		part, text string
+		lim        Limits
+	}{
+		"empty strings":  {"xl/sharedStrings.xml", "<sst>" + again("<si/>", 300_000) + "</sst>", Limits{Strings: 1 << 20}},
+		"long string":    {"xl/sharedStrings.xml", "<sst><si><t>" + again("x", 2<<20) + "</t></si></sst>", Limits{}},
+		"string again":   {"xl/worksheets/sheet1.xml", "<worksheet><sheetData><row>" + again(`<c t="s"><v>0</v></c>`, 20) + "</row></sheetData></worksheet>", Limits{Row: 1 << 20}},
+		"formats":        {"xl/styles.xml", "<styleSheet><cellXfs>" + again("<xf/>", 70_000) + "</cellXfs></styleSheet>", Limits{}},
+		"number formats": {"xl/styles.xml", "<styleSheet>" + numbered(`<numFmt numFmtId="%d" formatCode="0"/>`, 70_000) + "</styleSheet>", Limits{}},
+		"sheets":         {"xl/workbook.xml", `<workbook xmlns:r="r"><sheets>` + numbered(`<sheet name="s" sheetId="1" r:id="r%d"/>`, 2000) + "</sheets></workbook>", Limits{}},
+		"relationships":  {"xl/_rels/workbook.xml.rels", "<Relationships>" + numbered(`<Relationship Id="r%d" Target="worksheets/sheet1.xml"/>`, 20_000) + "</Relationships>", Limits{}},
+		"parts in all":   {"xl/styles.xml", "<styleSheet>" + again("<x/>", 12<<20) + "</styleSheet>", Limits{}},
+		"one part":       {"xl/worksheets/sheet1.xml", "<worksheet>" + again("<x/>", 17<<20) + "</worksheet>", Limits{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parts := map[string]string{"xl/workbook.xml": book, "xl/_rels/workbook.xml.rels": rels, "xl/worksheets/sheet1.xml": sheet,
+				"xl/sharedStrings.xml": "<sst><si><t>" + again("x", 100_000) + "</t></si></sst>"}
+			parts[c.part] = c.text
+			switch name {
+			case "sheets":
+				parts["xl/_rels/workbook.xml.rels"] = "<Relationships>" + numbered(`<Relationship Id="r%[1]d" Target="worksheets/sheet%[1]d.xml"/>`, 2000) + "</Relationships>"
+			case "parts in all": // none is too large by itself
+				parts["xl/worksheets/sheet1.xml"] = "<worksheet>" + again("<x/>", 12<<20) + "</worksheet>"
+			}
+			f := Bytes("a.xlsx", zipOf(parts))
+			p, err := Inspect(t.Context(), f, c.lim, nil)
+			if err == nil {
+				var r Reader
+				if r, err = Open(f, p.Layout, c.lim); err == nil {
+					_, err = readAll(r)
+					r.Close()
+				}
+			}
+			if !errs.Is(err, errs.TooLarge) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestLongRowsMakeShortSamples: what is held of a file to propose by does not grow
+// with its rows.
+func TestLongRowsMakeShortSamples(t *testing.T) {
+	cell := strings.Repeat("字", 100_000)
+	for name, text := range map[string]string{
+		"a.csv":    "a,b\n" + strings.Repeat("1,"+cell+"\n", 100),
+		"a.ndjson": strings.Repeat(`{"a":"1","b":"`+cell+"\"}\n", 100),
+	} {
+		p := inspect(t, name, []byte(text))
+		if n := p.Sample.Bytes(); n > 2*sampleBytes || p.Sample.Len() < 10 {
+			t.Errorf("%s: %d rows, %d bytes held", name, p.Sample.Len(), n)
+		}
+		if len(p.Layout.Columns) != 2 {
+			t.Errorf("%s: %v", name, p.Layout.Columns)
+		}
+	}
+}
+
 // A file of any size is read in constant memory: blocks are reused, so reading
 // on costs no further allocation.
 func TestReadingAllocatesNothingAtLength(t *testing.T) {

@@ -3,9 +3,11 @@ package tabular
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"io"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +25,18 @@ type workbook struct {
 	base   time.Time  // day 0 of serial numbers
 	text   []byte     // shared strings one after another
 	ends   []uint32
+	size   int64 // of the file
+	out    int64 // unpacked so far, of all parts, where they were read first
+	opened map[string]bool
 }
+
+// What no workbook has that somebody means to send.
+const (
+	maxParts     = 10_000
+	maxDirectory = 8 << 20 // bytes of the archive's list of parts
+	maxSheets    = 1_000
+	maxFormats   = 1 << 16 // Excel itself keeps at most 65,490
+)
 
 type sheetRef struct {
 	name, part string
@@ -40,14 +53,21 @@ const (
 )
 
 func openWorkbook(r io.ReaderAt, size int64, lim Limits) (*workbook, error) {
-	z, err := zip.NewReader(r, size)
+	parts := tooLarge("工作簿内的文件过多", "the workbook holds too many parts").In("file")
+	// The list of parts is read into memory whole: here is its bound.
+	list := &directory{r: r, left: maxDirectory, over: parts}
+	z, err := zip.NewReader(list, size)
+	if list.left < 0 {
+		return nil, parts
+	}
 	if err != nil {
 		return nil, bad("文件不是可读的 XLSX 工作簿", "the file is not a readable XLSX workbook").In("file").Because(err)
 	}
-	if len(z.File) > 10_000 {
-		return nil, tooLarge("工作簿内的文件过多", "the workbook holds too many parts").In("file")
+	list.left = math.MaxInt64
+	if len(z.File) > maxParts {
+		return nil, parts
 	}
-	w := &workbook{zip: z, lim: lim, base: time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)}
+	w := &workbook{zip: z, size: size, opened: map[string]bool{}, lim: lim, base: time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)}
 	if err := w.readWorkbook(); err != nil {
 		return nil, err
 	}
@@ -55,6 +75,22 @@ func openWorkbook(r io.ReaderAt, size int64, lim Limits) (*workbook, error) {
 		return nil, err
 	}
 	return w, w.readStrings()
+}
+
+// directory bounds what is read of an archive until its list of parts is known.
+type directory struct {
+	r    io.ReaderAt
+	left int64
+	over error
+}
+
+func (d *directory) ReadAt(p []byte, at int64) (int, error) {
+	if d.left < math.MaxInt64 {
+		if d.left -= int64(len(p)); d.left < 0 {
+			return 0, d.over
+		}
+	}
+	return d.r.ReadAt(p, at)
 }
 
 func (w *workbook) has(part string) bool {
@@ -76,7 +112,11 @@ func (w *workbook) open(part string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, bad("工作簿的 "+part+" 无法解压", "the workbook's part "+part+" cannot be unpacked").In("file").Because(err)
 		}
-		return bounded{r, &expansion{r: r, packed: int64(f.CompressedSize64), lim: w.lim, what: part}}, nil
+		e := &expansion{r: r, packed: int64(f.CompressedSize64), lim: w.lim, what: part}
+		if !w.opened[part] {
+			e.book, w.opened[part] = w, true
+		}
+		return bounded{r, e}, nil
 	}
 	return nil, bad("工作簿缺少 "+part, "the workbook lacks "+part).In("file")
 }
@@ -91,6 +131,7 @@ type expansion struct {
 	r      io.Reader
 	packed int64 // packed size; for a stream, what was consumed so far
 	count  *int64
+	book   *workbook // whose part it is: all parts together have a bound as well
 	out    int64
 	lim    Limits
 	what   string
@@ -103,7 +144,15 @@ func (e *expansion) Read(p []byte) (int, error) {
 	if e.count != nil {
 		packed = *e.count
 	}
-	if e.out > e.lim.Unpacked || e.out > 64<<20 && e.out > e.lim.Ratio*max(packed, 1) {
+	over := func(out, packed int64) bool {
+		return out > e.lim.Unpacked || out > 64<<20 && out > e.lim.Ratio*max(packed, 1)
+	}
+	all := false
+	if e.book != nil {
+		e.book.out += int64(n)
+		all = over(e.book.out, e.book.size)
+	}
+	if all || over(e.out, packed) {
 		return 0, errs.Newf(errs.TooLarge, "%s 解压后过大（已 %d 字节，压缩前仅 %d 字节），疑似压缩炸弹", "%s unpacks too large (%d bytes so far from %d packed), like a zip bomb", e.what, e.out, packed).In("file")
 	}
 	return n, err
@@ -123,7 +172,9 @@ func (w *workbook) readWorkbook() error {
 				} else {
 					t = path.Join("xl", t)
 				}
-				targets[string(x.attr("Id"))] = t
+				if targets[string(x.attr("Id"))] = t; len(targets) > maxParts {
+					return tooLarge("工作簿内的文件过多", "the workbook holds too many parts").In("file")
+				}
 			}
 			return nil
 		})
@@ -142,9 +193,15 @@ func (w *workbook) readWorkbook() error {
 			}
 		case "sheet":
 			part := targets[string(x.attr("id"))]
+			if slices.ContainsFunc(w.sheets, func(s sheetRef) bool { return s.part == part }) {
+				return x.damaged("two sheets in one part")
+			}
 			if strings.Contains(part, "worksheets/") {
 				state := string(x.attr("state"))
 				w.sheets = append(w.sheets, sheetRef{string(unescapeXML(nil, x.attr("name"))), part, state == "hidden" || state == "veryHidden"})
+			}
+			if len(w.sheets) > maxSheets {
+				return errs.Newf(errs.TooLarge, "工作簿的工作表超过 %d 个", "the workbook has more than %d sheets", maxSheets).In("file")
 			}
 		}
 		return nil
@@ -225,6 +282,9 @@ func (w *workbook) readStyles() error {
 			}
 			w.dates = append(w.dates, k)
 		}
+		if len(w.dates) > maxFormats || len(custom) > maxFormats {
+			return errs.Newf(errs.TooLarge, "工作簿的单元格格式超过 %d 种", "the workbook has more than %d cell formats", maxFormats).In("file")
+		}
 		return nil
 	})
 }
@@ -295,9 +355,6 @@ func (w *workbook) readStrings() error {
 		case xmlText:
 			if inT && !phonetic {
 				w.text = unescapeXML(w.text, x.text)
-				if int64(len(w.text)) > w.lim.Strings {
-					return errs.Newf(errs.TooLarge, "工作簿的文字超过 %d MB，请改用 CSV 或分成几个文件", "the workbook's texts exceed %d MB; send CSV, or several files", w.lim.Strings>>20).In("file")
-				}
 			}
 		default:
 			start := kind == xmlStart
@@ -311,6 +368,10 @@ func (w *workbook) readStrings() error {
 					w.ends = append(w.ends, uint32(len(w.text)))
 				}
 			}
+		}
+		// An empty text takes room as well: that of its end.
+		if int64(len(w.text)+4*len(w.ends)) > w.lim.Strings {
+			return errs.Newf(errs.TooLarge, "工作簿的文字超过 %d MB，请改用 CSV 或分成几个文件", "the workbook's texts exceed %d MB; send CSV, or several files", w.lim.Strings>>20).In("file")
 		}
 		return nil
 	})
@@ -414,6 +475,9 @@ func (w *workbook) scan(s sheetRef, fillMerged bool) (*sheetScanner, error) {
 				sc.fill[m.col1] = append(sc.fill[m.col1], fillRange{from: m.row1, to: m.row2})
 			}
 		}
+		for _, ranges := range sc.fill {
+			slices.SortFunc(ranges, func(a, b fillRange) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+		}
 	}
 	r, err := w.open(s.part)
 	if err != nil {
@@ -492,20 +556,35 @@ func (s *sheetScanner) row(b *Block) error {
 		if err := s.cell(b, col); err != nil {
 			return err
 		}
+		// One shared text may stand in many cells: the file's size bounds no row.
+		if b.PendingBytes() > s.book.lim.Row {
+			return errs.Newf(errs.TooLarge, "第 %d 行超过 %d 字节，无法读取", "row %d is longer than %d bytes", s.number, s.book.lim.Row)
+		}
 	}
 }
 
 // place adds a cell, filling it from a vertical merge where the layout asks.
 func (s *sheetScanner) place(b *Block, col int, value []byte) {
-	for i := range s.fill[col] {
-		f := &s.fill[col][i]
-		if int(s.number) == f.from {
+	// Ranges of a sheet do not overlap, and rows only go on: the first that is not
+	// behind is the one that matters.
+	ranges := s.fill[col]
+	for len(ranges) > 0 && ranges[0].to < int(s.number) {
+		ranges = ranges[1:]
+		s.fill[col] = ranges
+	}
+	if len(ranges) > 0 {
+		switch f := &ranges[0]; {
+		case int(s.number) == f.from:
 			f.value = append([]byte(nil), value...)
-		} else if int(s.number) > f.from && int(s.number) <= f.to && len(value) == 0 {
+		case int(s.number) > f.from && len(value) == 0:
 			value = f.value
 		}
 	}
 	b.Add(value)
+}
+
+func (s *sheetScanner) long(col int) error {
+	return errs.Newf(errs.TooLarge, "第 %d 行第 %d 列超过 %d 字节", "row %d, column %d is longer than %d bytes", s.number, col+1, s.book.lim.Cell)
 }
 
 func (s *sheetScanner) cell(b *Block, col int) error {
@@ -530,7 +609,7 @@ func (s *sheetScanner) cell(b *Block, col int) error {
 				if want && !phonetic {
 					s.value = unescapeXML(s.value, s.x.text)
 					if len(s.value) > s.book.lim.Cell {
-						return errs.Newf(errs.TooLarge, "第 %d 行第 %d 列超过 %d 字节", "row %d, column %d is longer than %d bytes", s.number, col+1, s.book.lim.Cell)
+						return s.long(col)
 					}
 				}
 			case xmlStart:
@@ -561,6 +640,9 @@ func (s *sheetScanner) cell(b *Block, col int) error {
 			text, ok := s.book.shared(i)
 			if err != nil || !ok {
 				return s.x.damaged("shared string index")
+			}
+			if len(text) > s.book.lim.Cell {
+				return s.long(col)
 			}
 			value = text
 		}
