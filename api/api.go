@@ -170,6 +170,9 @@ func (a *API) enter(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if !strings.HasPrefix(r.URL.Path, "/api/v1/open/") {
+			w.Header()["Cache-Control"] = noStore // what one caller may see is not another's
+		}
 		ctx := r.Context()
 		if _, set := ctx.Value(actorKey{}).(identity.Actor); set {
 			next.ServeHTTP(w, r)
@@ -198,7 +201,6 @@ func (a *API) enter(next http.Handler) http.Handler {
 				}
 				actor = person
 				web.NoteActor(ctx, person.Login)
-				w.Header().Set("Cache-Control", "no-store")
 			}
 		}
 		r = r.WithContext(WithActor(ctx, actor))

@@ -155,7 +155,7 @@ func (c *Console) importCalendar(w http.ResponseWriter, r *http.Request) {
 		file, _, err = r.FormFile("file")
 	}
 	if err != nil {
-		if errors.Is(err, http.ErrMissingFile) {
+		if errors.Is(err, http.ErrMissingFile) || errors.Is(err, http.ErrNotMultipart) {
 			err = errs.New(errs.Invalid, errs.T("请选择放假安排文件", "choose the notice's file")).In("file")
 		}
 		c.refusedCalendar(w, r, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -32,9 +33,28 @@ const (
 
 var allRoles = []string{portalRole, consoleRole, gatewayRole, workerRole}
 
+// front is what stands between the program and the network.
+type front struct {
+	Cert    string         `help:"Certificate chain (PEM) to serve HTTPS with; without one, a proxy in front does." type:"existingfile" env:"GONGSHU_CERT"`
+	Key     string         `help:"Private key (PEM) of the certificate." type:"existingfile" env:"GONGSHU_KEY"`
+	Proxies []netip.Prefix `help:"Addresses of the proxies in front (10.0.0.0/24): what they say of the caller's address and of HTTPS is believed." env:"GONGSHU_PROXIES"`
+	Rate    float64        `help:"Requests a second that one address may send without a key, ten seconds' worth at once; 0 is no limit. This machine itself is not limited." default:"100" env:"GONGSHU_RATE"`
+}
+
+func (f front) check() error {
+	if (f.Cert == "") != (f.Key == "") {
+		return errs.New(errs.Invalid, errs.T("--cert 与 --key 须同时给出", "--cert and --key go together")).In("--cert")
+	}
+	if f.Rate < 0 {
+		return errs.New(errs.Invalid, errs.T("--rate 不得为负", "--rate is not negative")).In("--rate")
+	}
+	return nil
+}
+
 // serveCmd runs the platform.
 type serveCmd struct {
 	stores
+	front
 	Addr  string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"GONGSHU_ADDR"`
 	Roles []string `help:"What this node does: portal, console, gateway, worker." default:"portal,console,gateway,worker" enum:"portal,console,gateway,worker" env:"GONGSHU_ROLES"`
 	// GB/T 22239-2019 8.1.4.1 d asks two proofs of everybody; a city begins with those who can do most harm.
@@ -45,6 +65,9 @@ func (c serveCmd) Run(ctx context.Context, g *globals) error {
 	for _, post := range c.SecondFactor {
 		c.secondFactor = append(c.secondFactor, identity.Post(post))
 	}
+	if err := c.front.check(); err != nil {
+		return err
+	}
 	wire := open
 	if !slices.ContainsFunc(c.Roles, func(role string) bool { return role != portalRole }) {
 		wire = openPortalNode
@@ -54,7 +77,7 @@ func (c serveCmd) Run(ctx context.Context, g *globals) error {
 		return err
 	}
 	defer a.close()
-	return a.serve(ctx, c.Addr, c.Roles, func(base string) {
+	return a.serve(ctx, c.Addr, c.Roles, c.front, func(base string) {
 		fmt.Fprintf(g.out, "gongshu %s  %s\n", version, base)
 	})
 }
@@ -147,7 +170,7 @@ func (a *app) health(w http.ResponseWriter, r *http.Request) {
 
 // serve answers on addr until ctx ends, then lets requests under way finish.
 // ready is told the address once it listens.
-func (a *app) serve(ctx context.Context, addr string, roles []string, ready func(base string)) error {
+func (a *app) serve(ctx context.Context, addr string, roles []string, f front, ready func(base string)) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return errs.Newf(errs.Unavailable, "无法监听 %s，端口可能已被占用；请用 --addr 换一个", "cannot listen on %s, the port may be taken; choose another with --addr", addr).In("--addr").Because(err)
@@ -158,16 +181,26 @@ func (a *app) serve(ctx context.Context, addr string, roles []string, ready func
 	if !ui.AssetsBuilt() {
 		a.logger.Warn("the browser files are not in this binary, pages are unstyled; build them with: npm ci --prefix ui && go run ./ui/build")
 	}
-	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage, Cite: a.cite}
+	site := &web.Site{Log: a.logger, ErrorPage: ui.ErrorPage, Cite: a.cite, TLS: f.Cert != "", Proxies: f.Proxies, Rate: web.Rate{PerSecond: f.Rate, Burst: 10 * f.Rate}}
 	server := &http.Server{
 		Handler:           site.Wrap(a.handler(roles)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	ready("http://" + strings.Replace(listener.Addr().String(), "[::]", "127.0.0.1", 1))
+	scheme := "http://"
+	if site.TLS {
+		scheme = "https://"
+	}
+	ready(scheme + strings.Replace(listener.Addr().String(), "[::]", "127.0.0.1", 1))
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() {
+		if site.TLS {
+			failed <- server.ServeTLS(listener, f.Cert, f.Key)
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
 	select {
 	case err := <-failed:
 		return err

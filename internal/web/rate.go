@@ -46,12 +46,20 @@ func newBuckets(rate Rate) *buckets {
 }
 
 // take spends a token of the address; without one it says how long to wait.
-func (b *buckets) take(address string) (wait time.Duration, ok bool) {
+func (b *buckets) take(address string) (wait time.Duration, ok bool) { return b.spend(address, 1) }
+
+// spend takes n tokens where there is one at least; 0 only asks. The machine itself
+// is not limited: what comes from there is a person at its keyboard, or a proxy that
+// nobody named.
+func (b *buckets) spend(address string, n float64) (wait time.Duration, ok bool) {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
 		return 0, true
 	}
 	a = a.Unmap().WithZone("")
+	if a.IsLoopback() {
+		return 0, true
+	}
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
 			a = p.Addr()
@@ -83,17 +91,28 @@ func (b *buckets) take(address string) (wait time.Duration, ok bool) {
 	if one.tokens < 1 {
 		return time.Duration((1 - one.tokens) / b.rate.PerSecond * float64(time.Second)), false
 	}
-	one.tokens--
+	one.tokens -= n
 	return 0, true
 }
 
-func (s *Site) limitRate(next http.Handler, b *buckets) http.Handler {
+// limitRate bounds what one address may ask. A system's key has a rate of its own,
+// and many systems stand behind one address, so of calls with a key only those count
+// that nobody knows the key of.
+func (s *Site) limitRate(next http.Handler, all, strangers *buckets) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if wait, ok := b.take(Addr(r)); !ok {
+		b, n := all, 1.0
+		keyed := isAPI(r) && carriesKey(r)
+		if keyed {
+			b, n = strangers, 0
+		}
+		if wait, ok := b.spend(Addr(r), n); !ok {
 			Fail(w, r, errs.New(errs.TooMany, errs.T("您的访问过于频繁，请稍后再试。", "Too many requests from your address; try again shortly.")).
 				Retry(int(wait/time.Second)+1))
 			return
 		}
 		next.ServeHTTP(w, r)
+		if rec, ok := w.(*recorder); keyed && ok && rec.code() == http.StatusUnauthorized {
+			b.spend(Addr(r), 1)
+		}
 	})
 }

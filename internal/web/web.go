@@ -39,7 +39,8 @@ type Site struct {
 	// MaxBody bounds a request body in bytes; 0 is 1 MiB. Handlers of uploads
 	// raise it for themselves with LimitBody.
 	MaxBody int64
-	// Rate limits requests of one address; the zero Rate does not limit.
+	// Rate limits requests of one address that carry no key, and as many again with
+	// keys that are not known; the zero Rate does not limit.
 	Rate Rate
 	// Trusted are further origins ("https://host") that may post forms here.
 	Trusted []string
@@ -119,7 +120,7 @@ func (s *Site) Wrap(next http.Handler) http.Handler {
 	h = s.sameOrigin(h)
 	h = s.limitBody(h)
 	if s.Rate.PerSecond > 0 {
-		h = s.limitRate(h, newBuckets(s.Rate))
+		h = s.limitRate(h, newBuckets(s.Rate), newBuckets(s.Rate))
 	}
 	h = s.headers(h)
 	return s.outermost(h)

@@ -308,6 +308,42 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestRateOfKeys: a system calls as fast as its key allows, whoever tries keys does
+// not, and the machine itself is not counted.
+func TestRateOfKeys(t *testing.T) {
+	s := site(io.Discard)
+	s.Rate = Rate{PerSecond: 0.1, Burst: 3}
+	h := s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer known" {
+			Fail(w, r, errs.New(errs.Unauthenticated, errs.T("未知密钥", "the key is not known")))
+		}
+	}))
+	for i, c := range []struct {
+		addr, key string
+		want      int
+	}{
+		{"192.0.2.1", "known", 200}, {"192.0.2.1", "known", 200}, {"192.0.2.1", "known", 200}, {"192.0.2.1", "known", 200}, {"192.0.2.1", "known", 200},
+		{"192.0.2.1", "", 401}, {"192.0.2.1", "", 401}, {"192.0.2.1", "", 401}, {"192.0.2.1", "", 429},
+		{"192.0.2.1", "guess", 401}, {"192.0.2.1", "guess", 401}, {"192.0.2.1", "guess", 401}, {"192.0.2.1", "guess", 429},
+		{"192.0.2.2", "guess", 401},
+		{"127.0.0.1", "", 401}, {"127.0.0.1", "", 401}, {"127.0.0.1", "", 401}, {"127.0.0.1", "", 401}, {"::1", "", 401},
+	} {
+		r := httptest.NewRequest("GET", "/api/v1/x", nil)
+		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(c.addr), 999).String()
+		if c.key != "" {
+			r.Header.Set("Authorization", "Bearer "+c.key)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != c.want {
+			t.Errorf("call %d of %s with key %q: %d, want %d", i, c.addr, c.key, rec.Code, c.want)
+		}
+		if rec.Code == 429 && (rec.Header().Get("Retry-After") == "" || rec.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(rec.Body.String(), "urn:gongshu:error:too_many")) {
+			t.Errorf("the refusal: %v %s", rec.Header(), rec.Body)
+		}
+	}
+}
+
 // TestAddress: forwarding headers are believed from named proxies only, and of
 // those only what the proxy itself added.
 func TestAddress(t *testing.T) {
