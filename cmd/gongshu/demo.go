@@ -57,8 +57,8 @@ func (c demoCmd) Run(ctx context.Context, g *globals) error {
 	if c.Build {
 		return nil
 	}
-		if err := c.announce(g, base, profile.CityName.Of(a.profile).V.ZH); err != nil {
 	return a.serve(ctx, c.Addr, allRoles, front{}, func(base string) {
+		if err := c.announce(g, base, profile.CityName.Of(a.profile).V.ZH); err != nil {
 			a.logger.Error("demo.json", "err", err)
 		}
 	})

@@ -58,7 +58,7 @@ func TestSecondFactor(t *testing.T) {
 		}
 		logIn := func(v *visit) string {
 			t.Helper()
-			_, location := v.post(303, "/console/login", url.Values{"login": {"auditor"}, "secret": {testSecret}, "back": {"/console/audit"}})
+			_, location := v.post(303, "/console/login", url.Values{"login": {"auditor"}, "password": {testSecret}, "back": {"/console/audit"}})
 			return location
 		}
 
@@ -140,7 +140,7 @@ func TestSecondFactor(t *testing.T) {
 		locked := false
 		for range 8 {
 			z := newVisit(t, v.base)
-			form := url.Values{"login": {"auditor"}, "secret": {testSecret}}.Encode()
+			form := url.Values{"login": {"auditor"}, "password": {testSecret}}.Encode()
 			r, err := z.client.Post(z.base+"/console/login", "application/x-www-form-urlencoded", strings.NewReader(form))
 			if err != nil {
 				t.Fatal(err)
@@ -234,12 +234,12 @@ func TestSecondFactorIsOffered(t *testing.T) {
 		t.Errorf("new recovery codes %v after %s", codes, old)
 	}
 	w := newVisit(t, v.base)
-	w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "secret": {testSecret}})
+	w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "password": {testSecret}})
 	w.post(401, "/console/login/factor", url.Values{"code": {old}})
 	v.post(422, factor, url.Values{"do": {"remove"}, "old": {"wrong"}})
 	v.post(303, factor, url.Values{"do": {"remove"}, "old": {testSecret}})
 	w = newVisit(t, v.base)
-	_, location := w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "secret": {testSecret}})
+	_, location := w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "password": {testSecret}})
 	if location != "/console/" {
 		t.Errorf("goes to %q", location)
 	}
@@ -251,7 +251,7 @@ func TestSecondFactorIsOffered(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = newVisit(t, v.base)
-	_, location = w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "secret": {plain}})
+	_, location = w.post(303, "/console/login", url.Values{"login": {"secadmin"}, "password": {plain}})
 	if location != "/console/account/password" {
 		t.Errorf("goes to %q", location)
 	}

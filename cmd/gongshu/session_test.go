@@ -98,7 +98,7 @@ const testSecret = "Kq7#mountain-Lake"
 // first logs a person in with the one-time secret and changes it.
 func (v *visit) first(login, once string) {
 	v.t.Helper()
-	v.post(303, "/console/login", url.Values{"login": {login}, "secret": {once}})
+	v.post(303, "/console/login", url.Values{"login": {login}, "password": {once}})
 	v.post(303, "/console/account/password", url.Values{"old": {once}, "secret": {testSecret}, "again": {testSecret}})
 }
 
@@ -143,7 +143,7 @@ func TestPeopleCallTheAPI(t *testing.T) {
 		}
 		system.do(401, "GET", "/api/v1/bodies", "")
 		once := founded.Admins[0].InitialSecret
-		system.post(303, "/console/login", url.Values{"login": {"sysadmin"}, "secret": {once}})
+		system.post(303, "/console/login", url.Values{"login": {"sysadmin"}, "password": {once}})
 		said, _ := system.do(403, "GET", "/api/v1/bodies", "")
 		contains(t, said, "one-time password")
 		system.first("sysadmin", once)
