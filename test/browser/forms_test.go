@@ -64,7 +64,7 @@ func forms(t *testing.T, base, password string) {
 			t.Fatalf("the page after the session ended: %.200s", text)
 		}
 		press(t, b, ".gs-error-actions a.btn-primary")
-		do(t, b, chromedp.SendKeys("#f-login", "tax.steward"), chromedp.SendKeys("#f-secret", password))
+		do(t, b, chromedp.SendKeys("#f-login", "tax.steward"), chromedp.SendKeys("#f-password", password))
 		press(t, b, "form.gs-form button[type=submit]")
 		if at := ask(t, b, "location.pathname + location.search"); !strings.HasPrefix(at, "/console/requests/new?") {
 			t.Fatalf("the way back leads to %s", at)

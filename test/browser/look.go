@@ -80,7 +80,7 @@ func (b *Browser) LogIn(base, login, password string) error {
 		return err
 	}
 	if err := b.Do(chromedp.Navigate(base+"/console/login?lang=zh"),
-		chromedp.SendKeys("#f-login", login), chromedp.SendKeys("#f-secret", password)); err != nil {
+		chromedp.SendKeys("#f-login", login), chromedp.SendKeys("#f-password", password)); err != nil {
 		return fmt.Errorf("log-in form: %w", err)
 	}
 	if err := b.Press("form.gs-form button[type=submit]"); err != nil {
