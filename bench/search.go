@@ -23,7 +23,7 @@ func searchFigures(ctx context.Context, env Env) ([]Row, error) {
 // searching runs one benchmark of package search and gives its percentiles in
 // milliseconds.
 func searching(ctx context.Context, benchmark, times string) (p50, p95 float64, err error) {
-	out, err := exec.CommandContext(ctx, "go", "test", "./internal/search", "-run", "^$", "-bench", "^"+benchmark+"$", "-benchtime", times).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "test", "./internal/search", "-run", "^$", "-bench", "^"+benchmark+"$", "-benchtime", times, "-timeout", "1h").CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("search: %w: %s", err, out)
 	}
