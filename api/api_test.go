@@ -104,7 +104,8 @@ func TestDocsPage(t *testing.T) {
 	h := (&web.Site{Log: slog.New(slog.DiscardHandler)}).Wrap(New(Deps{Brand: errs.T("平台", "Platform"), Gateway: &gateway.Service{},
 		Frame: func(*http.Request) *ui.Frame { return &ui.Frame{Face: ui.Portal, Brand: "平台", Home: "/"} }}))
 	for _, lang := range []string{"zh", "en"} {
-		r := httptest.NewRequest("GET", "/api/docs?lang="+lang, nil)
+		r := httptest.NewRequest("GET", "/api/docs", nil)
+		r.Header.Set("Accept-Language", lang)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != 200 {

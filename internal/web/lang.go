@@ -60,7 +60,7 @@ func LargeText(ctx context.Context) bool {
 // without the parameter, so that the switch is a plain link.
 func Preferences(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && !isAPI(r) && r.URL.RawQuery != "" {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && reads(r) && r.URL.RawQuery != "" {
 			q := r.URL.Query()
 			lang, text := q.Get("lang"), q.Get("text")
 			known := lang == Chinese || lang == English
@@ -88,6 +88,12 @@ func Preferences(next http.Handler) http.Handler {
 		w.Header().Add("Vary", "Cookie, Accept-Language")
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// reads says that a person reads the answer: of what stands under /api/ that is
+// only what a browser opens as a page.
+func reads(r *http.Request) bool {
+	return !isAPI(r) || strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 func remember(w http.ResponseWriter, r *http.Request, name, value string) {

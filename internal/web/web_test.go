@@ -188,6 +188,16 @@ func TestLanguage(t *testing.T) {
 	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/evil.test/x?q=1" || !strings.Contains(res.Header.Get("Set-Cookie"), "lang=en") {
 		t.Errorf("switch: %d %v", res.StatusCode, res.Header)
 	}
+	// A browser on the API's page switches too; a program's parameter stays its own.
+	for accept, want := range map[string]int{"text/html,*/*;q=0.8": http.StatusSeeOther, "application/json": http.StatusOK} {
+		res := get(t, h, func(r *http.Request) {
+			r.URL.Path, r.URL.RawQuery = "/api/docs", "lang=en"
+			r.Header.Set("Accept", accept)
+		})
+		if res.StatusCode != want {
+			t.Errorf("switch on the API's page for %s: %d", accept, res.StatusCode)
+		}
+	}
 }
 
 func TestFail(t *testing.T) {
