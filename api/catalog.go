@@ -216,6 +216,9 @@ func (a *API) registerCatalog() {
 	}{
 		{"submit", "送签：部门签核、保密审查、主管部门审核后发布", "Submit: the department signs and clears it, the authority reviews and so publishes it", a.Catalog.Submit},
 		{"recall", "收回", "Take back", a.Catalog.Recall},
+		{"revise", "变更：以在用版本为底稿起草新版本", "Begin a new version with the one in force as its draft", func(ctx context.Context, who identity.Actor, at catalog.AddressOf) (*catalog.Resource, error) {
+			return a.Catalog.Revise(ctx, who, at.Code)
+		}},
 	} {
 		Register(a, huma.Operation{Method: http.MethodPost, Path: "/api/v1/catalog/{code}/" + step.name, Tags: tags, OperationID: step.name + "Resource", Summary: step.zh + " " + step.en},
 			func(ctx context.Context, in *CatalogCode) (*resourceOut, error) {

@@ -14,12 +14,13 @@ import (
 // person reads, "" where there was or is nothing. Breaking marks a change that takes something away
 // from those who use the resource: an item gone, narrowed, or shared less.
 type Difference struct {
-	Field    string
-	Label    errs.Text
-	Item     string
-	Kind     string // "added", "removed", "changed"
-	Old, New errs.Text
-	Breaking bool
+	Field    string    `json:"field"`
+	Label    errs.Text `json:"label"`
+	Item     string    `json:"item,omitempty"`
+	Kind     string    `json:"kind"` // "added", "removed", "changed"
+	Old      errs.Text `json:"old"`
+	New      errs.Text `json:"new"`
+	Breaking bool      `json:"breaking"`
 }
 
 // Diff lists what changed from old to next in the order of the guide; items are matched by id, so a

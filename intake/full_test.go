@@ -18,6 +18,7 @@ import (
 	"gongshu/intake/intaketest"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
+	"gongshu/quality"
 	"gongshu/tabular"
 )
 
@@ -132,7 +133,7 @@ func diskFull(t *testing.T) {
 			if n, err := w.Warehouse.Count(t.Context(), r.ID); err != nil || n != want {
 				t.Errorf("%d rows stored, want %d: %v", n, want, err)
 			}
-			if _, n, err := w.Intake.Problems(t.Context(), intaketest.Steward(), again.ID, 0, 50, true); err != nil || n != bad {
+			if _, n, err := w.Intake.Problems(t.Context(), intaketest.Steward(), again.ID, quality.Which{Open: true}, "", 0, 50); err != nil || n != bad {
 				t.Errorf("%d problem rows, want %d: %v", n, bad, err)
 			}
 		})

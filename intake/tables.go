@@ -2,8 +2,11 @@ package intake
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"gongshu/catalog"
+	"gongshu/internal/errs"
 	"gongshu/warehouse"
 )
 
@@ -17,7 +20,7 @@ func (t Tables) Plan(ctx context.Context, old, next *catalog.Resource) error {
 	if old == nil {
 		return nil
 	}
-	return t.Warehouse.CheckMigration(ctx, tableOf(next))
+	return inItems(next, t.Warehouse.CheckMigration(ctx, tableOf(next)))
 }
 
 // Migrate makes the table of next, or changes the one that old has.
@@ -25,7 +28,27 @@ func (t Tables) Migrate(ctx context.Context, old, next *catalog.Resource) error 
 	if old == nil {
 		return t.Warehouse.EnsureTable(ctx, tableOf(next))
 	}
-	return t.Warehouse.Migrate(ctx, tableOf(next))
+	return inItems(next, t.Warehouse.Migrate(ctx, tableOf(next)))
+}
+
+// inItems names a refusal's items where the warehouse, which knows no others, names
+// its columns.
+func inItems(r *catalog.Resource, err error) error {
+	e, ok := errs.As(err)
+	if !ok {
+		return err
+	}
+	for i := range e.Problems {
+		p := &e.Problems[i]
+		for _, item := range r.Items {
+			if column := "c" + strconv.Itoa(item.Column); p.Field == column {
+				p.Field = item.Name
+				p.Text = errs.T(strings.Replace(p.Text.ZH, column, "“"+item.Name+"”", 1), strings.Replace(p.Text.EN, column, strconv.Quote(item.Name), 1))
+				break
+			}
+		}
+	}
+	return err
 }
 
 func tableOf(r *catalog.Resource) warehouse.Table {

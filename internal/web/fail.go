@@ -74,6 +74,9 @@ func NewProblem(ctx context.Context, err error, lang string) Problem {
 	for _, one := range e.Problems {
 		p.Errors = append(p.Errors, ProblemEntry{Field: one.Field, Code: one.Code, Message: one.Text.In(lang), Clause: strings.Join(cite(ctx, strings.Fields(one.Clause)), " ")})
 	}
+	if p.Field == "" && len(p.Errors) > 0 {
+		p.Field = p.Errors[0].Field // who reads one field only reads the first
+	}
 	return p
 }
 

@@ -26,6 +26,7 @@ import (
 	"gongshu/intake/intaketest"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
+	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
 )
@@ -470,7 +471,7 @@ func TestVillagesStandStill(t *testing.T) {
 	// Sent again, every row is kept off: the keys are stored already.
 	again, err := send(t, w, r, f, nil)
 	check(t, w, r, again, err, expect{rejected: 620573, reasons: map[string]int64{"duplicate": 620573}})
-	page, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), again.ID, 620570, 10, false)
+	page, total, err := w.Intake.Problems(t.Context(), intaketest.Steward(), again.ID, quality.Which{}, "", 620570, 10)
 	if err != nil || total != 620573 || len(page) != 3 || page[2].Row != 620574 {
 		t.Errorf("the last problem rows: %d of %d, %v", len(page), total, err)
 	}
