@@ -200,7 +200,7 @@ func logIn(client *http.Client, base, demo string) error {
 		if a.Post != "steward" {
 			continue
 		}
-		form := url.Values{"login": {a.Login}, "secret": {a.Password}}
+		form := url.Values{"login": {a.Login}, "password": {a.Password}}
 		req, err := http.NewRequest(http.MethodPost, base+"/console/login", strings.NewReader(form.Encode()))
 		if err != nil {
 			return err
