@@ -160,6 +160,7 @@ type pointPlan struct {
 	key   []Column
 	sql   string
 	name  string
+	byKey bool // one row at most: every column of the table's key is given
 	fixed []Value
 	calls sync.Pool // *pointCall
 }
@@ -217,6 +218,7 @@ func (p *Point) compile(t *table) (*pointPlan, error) {
 	q.text(" LIMIT " + strconv.Itoa(p.spec.Limit))
 	plan := &pointPlan{table: t, out: out, key: key, sql: q.sql.String(), fixed: q.args[len(key):]}
 	plan.name = statementName(plan.sql)
+	plan.byKey = len(t.Key) > 0 && !slices.ContainsFunc(t.Key, func(name string) bool { return !slices.Contains(p.spec.Key, name) })
 	plan.calls.New = func() any {
 		return &pointCall{args: append(make([]Value, len(key)), plan.fixed...), row: make([]Value, len(out)), wire: newPointWire(plan, len(q.args))}
 	}

@@ -16,7 +16,8 @@ import (
 // that finds a free lane goes at once; those that come while all lanes are at work
 // wait for the next that is free and go together. That costs PostgreSQL and this
 // program a fraction of a round trip each, and keeps the number of servers that
-// contend for processors small, so that the log's commit is not one of dozens.
+// contend for processors small, so that the log's commit is not one of dozens. Only
+// reads by a table's whole key go so: others may be slow, and nobody waits for them.
 type pointQueue struct {
 	mu      sync.Mutex
 	waiting []*pointCall
@@ -29,9 +30,8 @@ const (
 	pointTimeout = 30 * time.Second
 )
 
-// maxLanes is how many connections point reads use at once: as many as pgx opens
-// where nobody says more.
-var maxLanes = max(4, runtime.NumCPU())
+// maxLanes is how many connections reads by key use at once.
+var maxLanes = max(2, runtime.NumCPU())
 
 // pointWire is a point read on its way to PostgreSQL.
 type pointWire struct {
@@ -67,6 +67,10 @@ func (p *pgStore) point(ctx context.Context, _ *pointPlan, call *pointCall, out 
 		text = appendParameter(text, v)
 		w.params[i] = text[from:len(text):len(text)]
 	}
+	if !w.plan.byKey {
+		p.readPoints(ctx, []*pointCall{call})
+		return <-w.done
+	}
 	q := &p.points
 	q.mu.Lock()
 	q.waiting = append(q.waiting, call)
@@ -97,17 +101,16 @@ func (p *pgStore) runLane() {
 		}
 		q.mu.Unlock()
 		for len(calls) > 0 {
-			n := p.readPoints(calls)
-			calls = calls[n:]
+			ctx, cancel := context.WithTimeout(context.Background(), pointTimeout)
+			calls = calls[p.readPoints(ctx, calls):]
+			cancel()
 		}
 	}
 }
 
 // readPoints answers calls in one round trip. A statement that the server refuses
 // ends it there: it says how many are answered, one at least.
-func (p *pgStore) readPoints(calls []*pointCall) int {
-	ctx, cancel := context.WithTimeout(context.Background(), pointTimeout)
-	defer cancel()
+func (p *pgStore) readPoints(ctx context.Context, calls []*pointCall) int {
 	all := func(err error) int {
 		for _, c := range calls {
 			c.wire.done <- err
