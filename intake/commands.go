@@ -20,6 +20,7 @@ import (
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
+	"gongshu/workday"
 )
 
 // Deps is what intake stands on.
@@ -58,7 +59,9 @@ type lease struct {
 }
 
 const (
-	leaseTime = time.Minute
+	// leaseTime is how long a batch waits for a node that died. A load renews it every
+	// noteEvery, and ends by itself when it finds that another took it over.
+	leaseTime = 20 * time.Second
 	// noteEvery is how often a load writes down how far it has come, and learns that
 	// it was stopped.
 	noteEvery = 2 * time.Second
@@ -514,3 +517,59 @@ func (s *Service) RevokeChannel(ctx context.Context, a identity.Actor, id, reaso
 
 // Mapped lists item ids with the column positions that a batch takes them from.
 func (b *Batch) Mapped() map[string]int { return maps.Clone(b.Mapping) }
+
+// lateness is data that did not come by a moment.
+type lateness struct {
+	code string
+	due  int64 // milliseconds
+}
+
+// RemindLate tells the provider's stewards of every table in force whose data has not
+// come in its update cycle, once per lateness (FZM-13, FS-42), and gives how many
+// resources it told of. It may run as often as one likes and on several nodes.
+func (s *Service) RemindLate(ctx context.Context) (int, error) {
+	rows, expected := map[string]catalog.Row{}, map[string]Expected{}
+	for after := 0; ; after += 1000 {
+		page, total, err := s.deps.Catalog.List(ctx, catalog.ListFilter{Kind: catalog.Table, After: after, Limit: 1000})
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range page {
+			if !r.Withdrawn {
+				rows[r.Code], expected[r.Code] = r, Expected{Cycle: r.Cycle, Since: r.PublishedAt}
+			}
+		}
+		if after+1000 >= total {
+			break
+		}
+	}
+	missing, err := s.Overdue(ctx, "", expected)
+	if err != nil {
+		return 0, err
+	}
+	told, err := late(ctx, s.deps.DB.Read())
+	if err != nil {
+		return 0, err
+	}
+	raised := 0
+	for _, o := range missing {
+		r, l := rows[o.Code], lateness{o.Code, db.Ms(o.Due)}
+		if told[l] {
+			continue
+		}
+		err := s.deps.Door.Do(ctx, identity.System("clock"), "intake.data.remind", operation.Target{Kind: "resource", ID: r.ID, Name: r.Name, Body: r.Body, Resource: r.Code}, func(ctx context.Context, tx *db.Tx) error {
+			operation.Note(ctx, "due", o.Due.UTC().Format(time.RFC3339))
+			fresh, err := addLate(ctx, tx, l, s.deps.Now())
+			if err != nil || !fresh { // another node was first
+				return err
+			}
+			raised++
+			return s.deps.Send(ctx, tx, notice.Outgoing{To: []notice.To{{Body: r.Body, Post: identity.Steward}}, Kind: notice.DataLate, About: notice.Ref{Kind: "resource", ID: r.Code},
+				Clauses: []string{"FZM-13", "FS-42"}, Values: notice.Values{"Resource": notice.Same(r.Name), "Due": notice.Same(workday.DateOf(o.Due).String())}})
+		})
+		if err != nil {
+			return raised, err
+		}
+	}
+	return raised, nil
+}

@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"gongshu/internal/db"
 	"gongshu/internal/db/dbtest"
 	"gongshu/internal/errs"
+	"gongshu/notice"
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
@@ -416,26 +418,56 @@ func TestHeldUntilConfirmed(t *testing.T) {
 }
 
 func TestLatenessFollowsTheCycle(t *testing.T) {
-	clause.Covers(t, "FZM-13")
-	w := intaketest.Open(t, dbtest.SQLite(t), "", "")
-	r := shops(w) // daily
-	if b := w.Must(intaketest.Upload(r, "1.csv"), "编号,名称\n1,甲\n"); !b.Due.IsZero() || b.Late() != 0 {
-		t.Errorf("the first batch is late: %+v", b)
-	}
-	*w.Clock = w.Clock.Add(23 * time.Hour)
-	if b := w.Must(intaketest.Upload(r, "2.csv"), "编号,名称\n2,甲\n"); b.Late() != 0 {
-		t.Errorf("in time, but late by %v", b.Late())
-	}
-	*w.Clock = w.Clock.Add(49 * time.Hour)
-	// What never came is missed as well, from a cycle after its entry came into force.
-	over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]intake.Expected{
-		r.Code: {Cycle: r.Cycle}, "never": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -9)}, "soon": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -6)}, "any": {}})
-	if err != nil || len(over) != 2 || over[0].Code != "never" || !over[0].Last.IsZero() || over[1].Code != r.Code {
-		t.Errorf("overdue: %v %v", over, err)
-	}
-	if b := w.Must(intaketest.Upload(r, "3.csv"), "编号,名称\n3,甲\n"); b.Late() != 25*time.Hour {
-		t.Errorf("late by %v", b.Late())
-	}
+	clause.Covers(t, "FZM-13", "FS-42")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := intaketest.Open(t, d, "", "")
+		r := shops(w) // daily
+		if b := w.Must(intaketest.Upload(r, "1.csv"), "编号,名称\n1,甲\n"); !b.Due.IsZero() || b.Late() != 0 {
+			t.Errorf("the first batch is late: %+v", b)
+		}
+		*w.Clock = w.Clock.Add(23 * time.Hour)
+		if b := w.Must(intaketest.Upload(r, "2.csv"), "编号,名称\n2,甲\n"); b.Late() != 0 {
+			t.Errorf("in time, but late by %v", b.Late())
+		}
+		*w.Clock = w.Clock.Add(49 * time.Hour)
+		// What never came is missed as well, from a cycle after its entry came into force.
+		over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]intake.Expected{
+			r.Code: {Cycle: r.Cycle}, "never": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -9)}, "soon": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -6)}, "any": {}})
+		if err != nil || len(over) != 2 || over[0].Code != "never" || !over[0].Last.IsZero() || over[1].Code != r.Code {
+			t.Errorf("overdue: %v %v", over, err)
+		}
+		late := func() (n int) {
+			t.Helper()
+			if _, err := w.Intake.RemindLate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			list, _, err := w.Inbox.List(t.Context(), intaketest.Steward(), notice.Filter{Topic: "data"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range list {
+				if m.Kind == notice.DataLate && m.About.ID == r.Code && slices.Contains(m.Clauses, "FZM-13") {
+					n++
+				}
+			}
+			return n
+		}
+		for range 3 { // once per lateness, however often it is looked for
+			if n := late(); n != 1 {
+				t.Fatalf("the steward was told %d times", n)
+			}
+		}
+		if b := w.Must(intaketest.Upload(r, "3.csv"), "编号,名称\n3,甲\n"); b.Late() != 25*time.Hour {
+			t.Errorf("late by %v", b.Late())
+		}
+		if n := late(); n != 1 {
+			t.Errorf("told %d times, the last while nothing was missing", n)
+		}
+		*w.Clock = w.Clock.Add(25 * time.Hour)
+		if n := late(); n != 2 {
+			t.Errorf("a second lateness makes %d messages", n)
+		}
+	})
 }
 
 // A row without fault never suffers from its neighbours, in whatever format.

@@ -332,3 +332,24 @@ func getChannel(ctx context.Context, q db.Querier, id string) (Channel, error) {
 func listChannels(ctx context.Context, q db.Querier, resource, body string) ([]Channel, error) {
 	return db.List(ctx, q, scanChannel, `SELECT `+channelColumns+` FROM intake_channel WHERE ($1 = '' OR resource = $1) AND ($2 = '' OR body = $2) ORDER BY requested_at DESC, id DESC LIMIT 500`, resource, body)
 }
+
+// late gives the moments by which data was missed and its steward told, by resource code.
+func late(ctx context.Context, q db.Querier) (map[lateness]bool, error) {
+	told, err := db.List(ctx, q, func(row db.Row) (l lateness, err error) { err = row.Scan(&l.code, &l.due); return l, err },
+		`SELECT code, MAX(due) FROM intake_late GROUP BY code`)
+	out := map[lateness]bool{}
+	for _, l := range told {
+		out[l] = true
+	}
+	return out, err
+}
+
+// addLate is false when that lateness was told already.
+func addLate(ctx context.Context, tx *db.Tx, l lateness, at time.Time) (bool, error) {
+	res, err := tx.Exec(ctx, `INSERT INTO intake_late (code, due, at) VALUES ($1, $2, $3) ON CONFLICT (code, due) DO NOTHING`, l.code, l.due, db.Ms(at))
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}

@@ -43,18 +43,20 @@ const (
 
 	ResourceWithdrawn Kind = "resource_withdrawn" // Resource, Provider, Reason
 
-	AccountReset Kind = "account_reset" // Who
-	PostBegun    Kind = "account_post"  // Post, Body
-	PostEnded    Kind = "account_ended" // Post, Body, Reason
-	KeyIssued    Kind = "account_key"   // Client, Key, Who
-	KeyRevoked   Kind = "account_unkey" // Client, Key, Who
+	AccountReset Kind = "account_reset"    // Who
+	FactorReset  Kind = "account_factor"   // Who
+	PostHandover Kind = "account_handover" // Post, Body, Who, Reason
+	PostBegun    Kind = "account_post"     // Post, Body
+	PostEnded    Kind = "account_ended"    // Post, Body, Reason
+	KeyIssued    Kind = "account_key"      // Client, Key, Who
+	KeyRevoked   Kind = "account_unkey"    // Client, Key, Who
 )
 
 // Kinds lists every kind, by topic.
 func Kinds() []Kind {
 	return []Kind{CaseReturned, CaseApproved, CaseRefused, CaseToSign, CaseDueSoon, CaseOverdue, CaseEscalate,
 		GrantMade, GrantRenewed, GrantExpiring, GrantRevoked, BatchProblems, BatchFailed, DataLate, ResourceWithdrawn,
-		AccountReset, PostBegun, PostEnded, KeyIssued, KeyRevoked}
+		AccountReset, FactorReset, PostHandover, PostBegun, PostEnded, KeyIssued, KeyRevoked}
 }
 
 // Topics are what inboxes are filtered by: the first word of the kinds.

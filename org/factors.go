@@ -133,8 +133,10 @@ func (s *Service) ResetFactor(ctx context.Context, actor identity.Actor, id stri
 		if !dropped {
 			return errs.New(errs.NotFound, errs.T("此人没有设置两步验证", "This person has set up no second factor"))
 		}
-		_, err = s.identity.EndSessionsTx(ctx, tx, id, "", "factor")
-		return err
+		if _, err = s.identity.EndSessionsTx(ctx, tx, id, "", "factor"); err != nil {
+			return err
+		}
+		return s.alarm(ctx, tx, Alarm{Kind: FactorReset, Person: id, By: actor})
 	})
 }
 

@@ -178,7 +178,7 @@ type Deps struct {
 // Alarm is such a change.
 type Alarm struct {
 	Kind   AlarmKind
-	Person string             // of AccountReset: account id
+	Person string             // of AccountReset and FactorReset: account id
 	Client identity.APIClient // of the others
 	Key    string             // public part of the key
 	By     identity.Actor
@@ -190,6 +190,7 @@ type AlarmKind string
 // The kinds.
 const (
 	AccountReset AlarmKind = "account_reset" // a new one-time secret
+	FactorReset  AlarmKind = "factor_reset"  // the second factor taken away
 	KeyIssued    AlarmKind = "key_issued"
 	KeyRevoked   AlarmKind = "key_revoked"
 )

@@ -19,6 +19,7 @@ import (
 	"gongshu/clause"
 	"gongshu/identity"
 	"gongshu/internal/db/dbtest"
+	"gongshu/notice"
 )
 
 var (
@@ -176,6 +177,10 @@ func TestSecondFactor(t *testing.T) {
 		y.do(303, "GET", "/console/audit", "") // the session has ended
 		goesTo(logIn(y), factor)               // and the post still demands one
 		security.post(404, reset, nil)
+		told, _, err := a.notice.List(t.Context(), identity.Actor{Kind: identity.Person, ID: founded.Admins[2].ID}, notice.Filter{Topic: "account"})
+		if err != nil || !slices.ContainsFunc(told, func(m notice.Message) bool { return m.Kind == notice.FactorReset }) {
+			t.Errorf("who lost the factor was told %v (%v)", told, err)
+		}
 
 		// What happened is in the log, and neither key nor codes are in the store.
 		done := map[string]int{}

@@ -33,8 +33,8 @@ func (a *app) tellAlarm(ctx context.Context, tx *db.Tx, al org.Alarm) error {
 	if al.By.Kind == identity.Program {
 		who = errs.T("服务器命令行", "the server's command line")
 	}
-	if al.Kind == org.AccountReset {
-		return a.notice.SendTx(ctx, tx, notice.Outgoing{To: []notice.To{{Person: al.Person}}, Kind: notice.AccountReset,
+	if kind, ok := map[org.AlarmKind]notice.Kind{org.AccountReset: notice.AccountReset, org.FactorReset: notice.FactorReset}[al.Kind]; ok {
+		return a.notice.SendTx(ctx, tx, notice.Outgoing{To: []notice.To{{Person: al.Person}}, Kind: kind,
 			About: notice.Ref{Kind: "account", ID: al.Person}, Values: notice.Values{"Who": who}})
 	}
 	kind := map[org.AlarmKind]notice.Kind{org.KeyIssued: notice.KeyIssued, org.KeyRevoked: notice.KeyRevoked}[al.Kind]
@@ -43,13 +43,21 @@ func (a *app) tellAlarm(ctx context.Context, tx *db.Tx, al org.Alarm) error {
 		Values: notice.Values{"Client": notice.Same(al.Client.Name), "Key": notice.Same("gsk_" + al.Key + "_…"), "Who": who}})
 }
 
-// tellPost tells a person that a post is theirs from now on, or no longer (FZM-34).
+// tellPost tells a person that a post is theirs from now on, or no longer, and the
+// body's stewards of a hand-over, who file the change with the authority (FZM-34).
 func (a *app) tellPost(ctx context.Context, tx *db.Tx, h org.Holding) error {
 	kind := notice.PostBegun
 	if h.State != org.Held {
 		kind = notice.PostEnded
 	}
 	post := h.Post.Text()
+	if h.State == org.Held && h.TakesOver != "" {
+		if err := a.notice.SendTx(ctx, tx, notice.Outgoing{To: []notice.To{{Body: h.Body, Post: identity.Steward}}, Kind: notice.PostHandover, Clauses: []string{"FZM-34"},
+			About: notice.Ref{Kind: "account", ID: h.Person}, Not: h.Person,
+			Values: notice.Values{"Post": post, "Body": notice.Same(h.BodyName), "Who": notice.Same(h.PersonName), "Reason": notice.Same(h.Reason)}}); err != nil {
+			return err
+		}
+	}
 	return a.notice.SendTx(ctx, tx, notice.Outgoing{To: []notice.To{{Person: h.Person}}, Kind: kind, Clauses: []string{"FZM-34"},
 		About:  notice.Ref{Kind: "account", ID: h.Person},
 		Values: notice.Values{"Post": post, "Body": notice.Same(h.BodyName), "Reason": notice.Same(h.Answer)}})

@@ -190,7 +190,8 @@ func (c clausesCmd) Run(g *globals) error {
 	return w.Flush()
 }
 
-// remind raises the reminders of due and overdue cases (FS-42) until ctx ends.
+// remind raises the reminders of due and overdue cases and of data that did not come
+// (FS-42) until ctx ends.
 // Each is kept once, so several nodes may do it.
 func (a *app) remind(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
@@ -198,6 +199,9 @@ func (a *app) remind(ctx context.Context) error {
 	for {
 		if _, err := a.casework.Remind(ctx); err != nil && ctx.Err() == nil {
 			a.logger.Error("reminders", "err", err)
+		}
+		if _, err := a.intake.RemindLate(ctx); err != nil && ctx.Err() == nil {
+			a.logger.Error("reminders of late data", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -38,8 +38,11 @@ const (
 const (
 	queueName = "jobs"
 	// leaseTime is how long a job is a worker's own before another may take it;
-	// the worker renews it while the handler runs.
-	leaseTime = time.Minute
+	// the worker renews it every renewEvery while the handler runs. A worker that
+	// stands still for longer may see its job run twice, which handlers bear; one
+	// that died holds its job up no longer than this.
+	leaseTime  = 20 * time.Second
+	renewEvery = 5 * time.Second
 	// maxAttempts is how often a job is tried: with the pauses of backoff, for
 	// about a day.
 	maxAttempts = 12
@@ -442,7 +445,7 @@ func (q *Queue) renew(ctx context.Context, id string, message goqite.ID) func() 
 	wait.Add(1)
 	go func() {
 		defer wait.Done()
-		tick := time.NewTicker(leaseTime / 3)
+		tick := time.NewTicker(renewEvery)
 		defer tick.Stop()
 		for {
 			select {

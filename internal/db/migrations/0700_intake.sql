@@ -59,6 +59,14 @@ CREATE TABLE intake_turn (
   until    BIGINT NOT NULL
 );
 
+-- Whose steward was told that data had not come by a moment: once per lateness (FZM-13, FS-42).
+CREATE TABLE intake_late (
+  code TEXT   NOT NULL,
+  due  BIGINT NOT NULL,
+  at   BIGINT NOT NULL,
+  PRIMARY KEY (code, due)
+);
+
 -- A channel lets batches change or delete stored rows (FZM-29.3).
 CREATE TABLE intake_channel (
   id             TEXT PRIMARY KEY,
@@ -86,4 +94,5 @@ CREATE INDEX intake_channel_body ON intake_channel (body);
 -- +goose Down
 DROP TABLE intake_turn;
 DROP TABLE intake_channel;
+DROP TABLE intake_late;
 DROP TABLE intake_batch;
