@@ -63,7 +63,7 @@ func (s *Service) Apply(ctx context.Context, actor identity.Actor, f Form) (Requ
 	}
 	var out Request
 	err = s.deps.Door.Do(ctx, actor, "sharing.request.apply", s.applyTarget(actor, r, provider, f), func(ctx context.Context, tx *db.Tx) error {
-		a, err := read(s.deps.Profile, s.deps.Now(), r, actor.Body, f)
+		a, err := s.read(ctx, r, actor.Body, f)
 		if err != nil {
 			return err
 		}
@@ -83,6 +83,23 @@ func (s *Service) Apply(ctx context.Context, actor identity.Actor, f Form) (Requ
 		return s.openCase(ctx, tx, actor, &out, a.way.kind, "")
 	})
 	return out, err
+}
+
+// read is the rules' read, once the API clients are known to be the consumer's own: a
+// grant to others would fit nobody.
+func (s *Service) read(ctx context.Context, r *catalog.Resource, consumer string, f Form) (asked, error) {
+	if len(f.Clients) > 0 {
+		own, err := s.deps.Clients(ctx, consumer)
+		if err != nil {
+			return asked{}, err
+		}
+		for _, id := range f.Clients {
+			if !slices.ContainsFunc(own, func(c identity.APIClient) bool { return c.ID == id }) {
+				return asked{}, errs.Newf(errs.Invalid, "本单位没有接口客户端“%s”", "your body has no API client %q", id).In("clients")
+			}
+		}
+	}
+	return read(s.deps.Profile, s.deps.Now(), r, consumer, f)
 }
 
 func (s *Service) once(ctx context.Context, tx *db.Tx, r Request) error {
@@ -245,7 +262,7 @@ func (s *Service) Amend(ctx context.Context, actor identity.Actor, number string
 		if f.Mode != out.Mode {
 			return errs.New(errs.Invalid, errs.T("改变共享模式须重新申请", "another mode needs a request of its own")).In("mode")
 		}
-		a, err := read(s.deps.Profile, s.deps.Now(), r, out.Consumer, f)
+		a, err := s.read(ctx, r, out.Consumer, f)
 		if err != nil {
 			return err
 		}
@@ -288,7 +305,7 @@ func (s *Service) Negotiate(ctx context.Context, actor identity.Actor, f Form) (
 			}
 			a = asked{sharing: catalog.Withheld, terms: Terms{EndDate: f.EndDate}}
 		} else {
-			if a, err = read(s.deps.Profile, now, r, actor.Body, f); err != nil {
+			if a, err = s.read(ctx, r, actor.Body, f); err != nil {
 				return err
 			}
 			if a.unmet == nil {
@@ -608,7 +625,7 @@ func (s *Service) Renew(ctx context.Context, actor identity.Actor, grantID, endD
 		f := first.Form
 		f.EndDate, f.Note = endDate, why
 		f.Items = names(g.Items)
-		a, err := read(s.deps.Profile, now, r, g.Client, f)
+		a, err := s.read(ctx, r, g.Client, f)
 		if err != nil {
 			return err
 		}

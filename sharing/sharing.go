@@ -15,6 +15,7 @@ import (
 	"gongshu/casework"
 	"gongshu/catalog"
 	"gongshu/gateway"
+	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/notice"
 	"gongshu/operation"
@@ -131,8 +132,10 @@ type Deps struct {
 	Body         func(ctx context.Context, id string) (org.Body, error)
 	AuthorityFor func(ctx context.Context, district string) (org.Body, error)
 	Operator     func(ctx context.Context) (org.Body, error)
-	Send         notice.Send      // notice.Nobody when nil
-	Now          func() time.Time // time.Now when nil
+	// Clients lists the API clients of a body.
+	Clients func(ctx context.Context, body string) ([]identity.APIClient, error)
+	Send    notice.Send      // notice.Nobody when nil
+	Now     func() time.Time // time.Now when nil
 }
 
 // Service is the procedure. Its methods may be called by many goroutines.
@@ -141,7 +144,7 @@ type Service struct{ deps Deps }
 // New makes the service and registers what the outcomes of its cases do.
 func New(deps Deps) (*Service, error) {
 	if deps.DB == nil || deps.Door == nil || deps.Cases == nil || deps.Catalog == nil || deps.Agreement == nil || deps.Gateway == nil ||
-		deps.Profile == nil || deps.Body == nil || deps.AuthorityFor == nil || deps.Operator == nil {
+		deps.Profile == nil || deps.Body == nil || deps.AuthorityFor == nil || deps.Operator == nil || deps.Clients == nil {
 		return nil, errors.New("sharing: every dependency is needed")
 	}
 	if deps.Now == nil {

@@ -505,6 +505,12 @@ func TestIncompleteFormsNameEveryField(t *testing.T) {
 		t.Errorf("two years: %v", err)
 	}
 	f = w.form()
+	f.Clients = []string{catalogtest.Market.ID + "-system", catalogtest.Police.ID + "-system"}
+	_, err = w.Sharing.Apply(t.Context(), marketSteward, f)
+	if e, ok := errs.As(err); !ok || e.Kind != errs.Invalid || e.Field != "clients" {
+		t.Errorf("another body's client: %v", err)
+	}
+	f = w.form()
 	f.Resource = "109999/9999"
 	if _, err := w.Sharing.Apply(t.Context(), marketSteward, f); !errs.Is(err, errs.NotFound) {
 		t.Errorf("no such resource: %v", err)

@@ -215,7 +215,7 @@ func open(ctx context.Context, s stores, now func() time.Time) (a *app, err erro
 	}
 	if a.sharing, err = sharing.New(sharing.Deps{
 		DB: a.control, Door: a.door, Cases: a.casework, Catalog: a.catalog, Agreement: a.agreement, Gateway: a.gateway, Profile: a.profile,
-		Body: a.org.Body, AuthorityFor: a.org.AuthorityFor, Operator: a.org.OperatorBody, Send: a.notice.SendTx, Now: now,
+		Body: a.org.Body, AuthorityFor: a.org.AuthorityFor, Operator: a.org.OperatorBody, Clients: a.identity.Clients, Send: a.notice.SendTx, Now: now,
 	}); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"gongshu/catalog"
 	"gongshu/catalog/catalogtest"
 	"gongshu/gateway"
+	"gongshu/identity"
 	"gongshu/internal/db"
 	"gongshu/internal/errs"
 	"gongshu/org"
@@ -96,8 +97,11 @@ func Open(t testing.TB, d *db.DB, city string) *World {
 			return bodies[catalogtest.Authority.ID], nil
 		},
 		Operator: func(context.Context) (org.Body, error) { return bodies[Centre.ID], nil },
-		Send:     w.Inbox.SendTx,
-		Now:      now}); err != nil {
+		Clients: func(_ context.Context, body string) ([]identity.APIClient, error) {
+			return []identity.APIClient{{ID: body + "-system", Body: body}}, nil
+		},
+		Send: w.Inbox.SendTx,
+		Now:  now}); err != nil {
 		t.Fatal(err)
 	}
 	w.On(t, "2026-09-18")
