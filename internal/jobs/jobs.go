@@ -426,7 +426,11 @@ func (q *Queue) do(ctx context.Context, job Job, message goqite.ID) {
 		q.log().Error("jobs: gave up", "kind", job.Kind, "job", job.ID, "attempts", job.Attempts, "err", err)
 	default:
 		job.State, job.Due, job.Error = Waiting, end.Add(backoff(job.Attempts)), err.Error()
-		q.log().Warn("jobs: failed, tried again later", "kind", job.Kind, "job", job.ID, "attempts", job.Attempts, "err", err)
+		level := slog.LevelWarn
+		if errs.Is(err, errs.Conflict) {
+			level = slog.LevelInfo // somebody else is at it
+		}
+		q.log().Log(keep, level, "jobs: failed, tried again later", "kind", job.Kind, "job", job.ID, "attempts", job.Attempts, "err", err)
 	}
 	if err := q.db.InTx(keep, func(tx *db.Tx) error {
 		if err := finish(keep, tx, job); err != nil {
