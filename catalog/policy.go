@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gongshu/casework"
@@ -202,21 +203,12 @@ func TopicCites(instruments []string) map[Topic][]string {
 	out := make(map[Topic][]string, len(topicClauses))
 	for topic, ids := range topicClauses {
 		for _, id := range ids {
-			if slices.Contains(instruments, instrument(id)) {
+			if instrument, _, _ := strings.Cut(id, "-"); slices.Contains(instruments, instrument) {
 				out[topic] = append(out[topic], id)
 			}
 		}
 	}
 	return out
-}
-
-func instrument(clauseID string) string {
-	for i := range len(clauseID) {
-		if clauseID[i] == '-' {
-			return clauseID[:i]
-		}
-	}
-	return clauseID
 }
 
 // Cite is the weightiest article behind a topic in this city, "" when there is none.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,23 +17,35 @@ type warehouseCmd struct {
 	Digest  digestCmd  `cmd:"" help:"Print the number of a resource's rows and their digest, which does not depend on their order."`
 }
 
-// rebuildCmd replays a resource's raw batches into a new table beside the one
-// that readers see, switches, and says whether the rows are what they were.
-type rebuildCmd struct {
+// ofResource is what a command on the rows of one resource is given.
+type ofResource struct {
 	stores
 	Resource string `arg:"" help:"Code of the resource."`
 }
 
-func (c rebuildCmd) Run(ctx context.Context, g *globals) error {
+// open opens the program and finds the resource; the caller closes the program.
+func (c ofResource) open(ctx context.Context) (*app, *catalog.Resource, error) {
 	a, err := open(ctx, c.stores, time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := a.catalog.Get(ctx, catalog.ParseCode(c.Resource), 0)
+	if err != nil {
+		return nil, nil, errors.Join(err, a.close())
+	}
+	return a, r, nil
+}
+
+// rebuildCmd replays a resource's raw batches into a new table beside the one
+// that readers see, switches, and says whether the rows are what they were.
+type rebuildCmd struct{ ofResource }
+
+func (c rebuildCmd) Run(ctx context.Context, g *globals) error {
+	a, r, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	r, err := a.catalog.Get(ctx, catalog.ParseCode(c.Resource), 0)
-	if err != nil {
-		return err
-	}
 	before, err := a.warehouse.Digest(ctx, r.ID)
 	if err != nil {
 		return err
@@ -54,21 +67,14 @@ func (c rebuildCmd) Run(ctx context.Context, g *globals) error {
 }
 
 // digestCmd prints a digest, so that two stores, or one at two times, can be compared.
-type digestCmd struct {
-	stores
-	Resource string `arg:"" help:"Code of the resource."`
-}
+type digestCmd struct{ ofResource }
 
 func (c digestCmd) Run(ctx context.Context, g *globals) error {
-	a, err := open(ctx, c.stores, time.Now)
+	a, r, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	r, err := a.catalog.Get(ctx, catalog.ParseCode(c.Resource), 0)
-	if err != nil {
-		return err
-	}
 	d, err := a.warehouse.Digest(ctx, r.ID)
 	if err != nil {
 		return err
