@@ -52,7 +52,8 @@ type CatalogChoice struct {
 type catalogOut struct {
 	Body struct {
 		Total     int                        `json:"total"`
-		Page      int                        `json:"page"`
+		Limit     int                        `json:"limit"`
+		Offset    int                        `json:"offset"`
 		Resources []CatalogLine              `json:"resources"`
 		Facets    map[string][]CatalogChoice `json:"facets" doc:"values of each facet with how many of the resources found have them"`
 	}
@@ -115,8 +116,8 @@ func (a *API) registerCatalog() {
 			Q         string   `query:"q" maxLength:"100" required:"false"`
 			View      string   `query:"view" enum:"share,open,work" default:"share" required:"false"`
 			Sort      string   `query:"sort" enum:"updated,-updated,published,-published" required:"false"`
-			Page      int      `query:"page" minimum:"1" default:"1" required:"false"`
-			Size      int      `query:"size" minimum:"1" maximum:"200" default:"20" required:"false"`
+			Limit     int      `query:"limit" minimum:"1" maximum:"200" default:"20" required:"false"`
+			Offset    int      `query:"offset" minimum:"0" maximum:"1000000" required:"false"`
 			Kind      []string `query:"kind" required:"false"`
 			Theme     []string `query:"theme" required:"false"`
 			Providers []string `query:"body" required:"false" doc:"ids of bodies"`
@@ -126,7 +127,7 @@ func (a *API) registerCatalog() {
 			Grade     []string `query:"grade" required:"false"`
 			State     []string `query:"state" required:"false"`
 		}) (*catalogOut, error) {
-			q := catalog.SearchQuery{View: catalog.View(in.View), Text: in.Q, Sort: in.Sort, Page: in.Page, Size: in.Size, Filters: map[string][]string{}}
+			q := catalog.SearchQuery{View: catalog.View(in.View), Text: in.Q, Sort: in.Sort, Offset: in.Offset, Limit: in.Limit, Filters: map[string][]string{}}
 			for name, values := range map[string][]string{"kind": in.Kind, "theme": in.Theme, "body": in.Providers, "sharing": in.Sharing, "opening": in.Opening, "cycle": in.Cycle, "grade": in.Grade, "state": in.State} {
 				if len(values) > 0 {
 					q.Filters[name] = values
@@ -137,7 +138,8 @@ func (a *API) registerCatalog() {
 				return nil, err
 			}
 			out := &catalogOut{}
-			out.Body.Total, out.Body.Page, out.Body.Facets, out.Body.Resources = found.Total, found.Page, map[string][]CatalogChoice{}, []CatalogLine{}
+			out.Body.Total, out.Body.Limit, out.Body.Offset = found.Total, in.Limit, in.Offset
+			out.Body.Facets, out.Body.Resources = map[string][]CatalogChoice{}, []CatalogLine{}
 			for name, values := range found.Facets {
 				for _, v := range values {
 					out.Body.Facets[name] = append(out.Body.Facets[name], CatalogChoice{Value: v.Value, Count: v.N, On: v.On})

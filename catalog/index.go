@@ -32,29 +32,25 @@ type SearchQuery struct {
 	Text    string
 	Filters map[string][]string // by facet
 	Sort    string              // "", "updated", "-updated", "published", "grade"
-	Page    int                 // from 1
-	Size    int                 // 0 is 20, at most 200
+	Offset  int                 // from 0
+	Limit   int                 // 0 is 20, at most 200
 }
 
 // SearchResult is a page of a catalog; Data of each hit is a [Row].
 type SearchResult struct {
 	*search.Result
-	Page, Size int
-	Ready      bool // false while the index fills after the start
+	Ready bool // false while the index fills after the start
 }
 
 // Search finds resources in a catalog as the actor may see it: in the share catalog a withheld resource
 // of another body shows as existing only where the city says so (FS-12); its summary and items are not
-// searched then. Errors: errs.Invalid for an unknown view or a page out of range.
+// searched then. Errors: errs.Invalid for an unknown view or a limit out of range.
 func (s *Service) Search(ctx context.Context, a identity.Actor, q SearchQuery) (*SearchResult, error) {
-	if q.Size <= 0 {
-		q.Size = 20
+	if q.Limit <= 0 {
+		q.Limit = 20
 	}
-	if q.Page <= 0 {
-		q.Page = 1
-	}
-	if q.Size > 200 {
-		return nil, errs.Newf(errs.Invalid, "每页不超过 200 条", "at most 200 a page").In("size")
+	if q.Limit > 200 {
+		return nil, errs.Newf(errs.Invalid, "每页不超过 200 条", "at most 200 a page").In("limit")
 	}
 	if a.IsAnonymous() { // departments alone see the share catalog
 		q.View = ViewOpen
@@ -77,11 +73,11 @@ func (s *Service) Search(ctx context.Context, a identity.Actor, q SearchQuery) (
 	default:
 		return nil, errs.Newf(errs.Invalid, "没有这种目录：%s", "no such catalog: %s", q.View).In("view")
 	}
-	r, err := s.index.Search(ctx, search.Query{Text: q.Text, Where: where, Not: not, Filters: q.Filters, Facets: SearchFacets, Sort: q.Sort, From: (q.Page - 1) * q.Size, Size: q.Size})
+	r, err := s.index.Search(ctx, search.Query{Text: q.Text, Where: where, Not: not, Filters: q.Filters, Facets: SearchFacets, Sort: q.Sort, From: q.Offset, Size: q.Limit})
 	if err != nil {
 		return nil, err
 	}
-	return &SearchResult{Result: r, Page: q.Page, Size: q.Size, Ready: s.full.Load()}, nil
+	return &SearchResult{Result: r, Ready: s.full.Load()}, nil
 }
 
 // documents makes a resource's search documents from its newest version and the one in force: what is

@@ -94,7 +94,7 @@ func (c *Console) catalogList(w http.ResponseWriter, r *http.Request) {
 	if v.view != catalog.ViewOpen && v.view != catalog.ViewWork {
 		v.view = catalog.ViewShare
 	}
-	q := catalog.SearchQuery{View: v.view, Text: v.list.Q, Filters: chosenFacets(v.list), Page: v.list.Page, Size: v.list.Per}
+	q := catalog.SearchQuery{View: v.view, Text: v.list.Q, Filters: chosenFacets(v.list), Offset: v.list.Offset(), Limit: v.list.Per}
 	switch {
 	case v.list.Sort == "updated" || v.list.Sort == "best" && q.Text == "":
 		q.Sort = "updated"
@@ -180,8 +180,8 @@ func (c *Console) exportCatalog(w http.ResponseWriter, r *http.Request, q catalo
 	ctx, a := r.Context(), actor(r)
 	const bound = 2000
 	var rows []catalog.Row
-	q.Size = 200
-	for q.Page = 1; len(rows) < bound; q.Page++ {
+	q.Limit = 200
+	for q.Offset = 0; len(rows) < bound; q.Offset += q.Limit {
 		page, err := c.Catalog.Search(ctx, a, q)
 		if err != nil {
 			web.Fail(w, r, err)
@@ -190,7 +190,7 @@ func (c *Console) exportCatalog(w http.ResponseWriter, r *http.Request, q catalo
 		for _, h := range page.Hits {
 			rows = append(rows, h.Data.(catalog.Row))
 		}
-		if len(page.Hits) < q.Size {
+		if len(page.Hits) < q.Limit {
 			break
 		}
 	}
