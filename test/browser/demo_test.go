@@ -54,12 +54,13 @@ type persona struct {
 	name, login, start string
 }
 
-// TestDemo builds the demo city once and goes through its pages, lists and forms.
+// TestDemo builds the demo city once and goes through its pages, lists and forms, and plants hostile text.
 func TestDemo(t *testing.T) {
 	base, demo := city(t)
 	t.Run("pages", func(t *testing.T) { everyPage(t, base, demo) })
 	t.Run("lists", func(t *testing.T) { everyList(t, base, demo.Accounts[0].Password) })
 	t.Run("forms", func(t *testing.T) { forms(t, base, demo.Accounts[0].Password) })
+	t.Run("hostile", func(t *testing.T) { hostile(t, base, demo.Accounts[0].Password) })
 }
 
 // city starts the demo city, or takes the one that runs (DEMO, DEMO_DATA), for work
