@@ -175,7 +175,7 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 	r := openNode(t, dir, control, rows, func() time.Time { return time.Now().Add(ahead) })
 	defer r.close()
 	res := catalogtest.Licences()
-	res.Name, res.Items = "店铺登记信息", []catalog.Item{{Name: "编号", Code: "no", Type: "C", Length: 7, Key: true, Grade: 1}, {Name: "名称", Code: "name", Type: "C", Length: 20, Required: true, Grade: 1}}
+	res.Name, res.Items = "店铺登记信息", []catalog.Item{{Name: "编号", Code: "no", Type: "C", Length: 8, Key: true, Grade: 1}, {Name: "名称", Code: "name", Type: "C", Length: 20, Required: true, Grade: 1}}
 	table := r.Publish(t, res)
 	for round, at := range []string{"block", "prepared", "applied"} {
 		ahead = 0
