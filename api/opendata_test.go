@@ -121,7 +121,7 @@ func TestDatasetPages(t *testing.T) {
 		hasNot  []string
 		headers []string
 	}{
-		{"/datasets", 200, []string{"企业登记注册信息", "普遍开放", "授权开放", "提供部门", "60 行"}, []string{"<script>alert", "dataset."}, nil},
+		{"/datasets", 200, []string{"企业登记注册信息", "普遍开放", "授权开放", "提供部门", "60 条"}, []string{"<script>alert", "dataset."}, nil},
 		{"/datasets?q=%E5%85%AC%E4%BA%A4", 200, []string{"<mark>公交</mark>", "共 1 个数据集"}, []string{"企业登记注册信息"}, nil},
 		{"/datasets?opening=authorised", 200, []string{"公交站点&lt;script&gt;"}, []string{"企业登记注册信息</"}, nil},
 		{"/datasets?q=%E6%B2%A1%E6%9C%89%E7%9A%84%E4%B8%9C%E8%A5%BF", 200, []string{"没有找到数据集"}, nil, nil},

@@ -89,10 +89,10 @@ func inOrder(page string, words ...string) bool {
 func TestListOfDatasets(t *testing.T) {
 	clause.Covers(t, "FZO-11")
 	h, _ := site(t)
-	if page := get(t, h, "zh", "/datasets?sort=-rows"); page.Code != 200 || !inOrder(page.Body.String(), "60 行", "12 行") {
+	if page := get(t, h, "zh", "/datasets?sort=-rows"); page.Code != 200 || !inOrder(page.Body.String(), "60 条", "12 条") {
 		t.Errorf("the largest is not first: %d", page.Code)
 	}
-	if page := get(t, h, "zh", "/datasets?sort=rows"); !inOrder(page.Body.String(), "12 行", "60 行") {
+	if page := get(t, h, "zh", "/datasets?sort=rows"); !inOrder(page.Body.String(), "12 条", "60 条") {
 		t.Error("the smallest is not first")
 	}
 	page := get(t, h, "en", "/datasets?quality=complete").Body.String()
