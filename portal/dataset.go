@@ -133,6 +133,18 @@ func labelOf(c opendata.Count) string {
 	return c.Value
 }
 
+// shown words a preview's cell: yes and no as the column's profile names them.
+func shown(it opendata.Item, cell string) string {
+	if it.Type == catalog.Logical {
+		for _, c := range it.Profile.Top {
+			if c.Value == cell {
+				return labelOf(c)
+			}
+		}
+	}
+	return cell
+}
+
 // maskWords words how an item was desensitised.
 func maskWords(ctx context.Context, spec string) string {
 	name, _, _ := strings.Cut(spec, ":")
@@ -402,8 +414,8 @@ func (v *datasetView) previewRows() []ui.Row {
 	var rows []ui.Row
 	for _, r := range v.Preview {
 		row := ui.Row{}
-		for _, cell := range r {
-			row.Cells = append(row.Cells, ui.Text(cell))
+		for i, cell := range r {
+			row.Cells = append(row.Cells, ui.Text(shown(v.Items[i], cell)))
 		}
 		rows = append(rows, row)
 	}
