@@ -127,12 +127,15 @@ func TestAuditorSearches(t *testing.T) {
 		}
 		h.add(t, audit.Entry{At: at, ActorKind: "client", Actor: "c1", Action: "gateway.query", Resource: "20100101/0007", Case: "2026-009", Grant: "g1",
 			Purpose: "<b>核验</b>", Approver: "王某", Medium: "api", Outcome: audit.Refused, Code: "forbidden FS-12"})
+		part := identity.System("intake")
+		h.add(t, audit.Entry{At: at, ActorKind: string(part.Kind), Actor: part.ID, ActorName: part.Name, Action: "intake.batch.receipt", Case: "2026-010"})
 		cases := []struct {
 			query         string
 			wants, misses []string
 		}{
 			{"", []string{"资源 119", "gateway.query", "Refused", "Older"}, []string{"资源 1<"}},
 			{"?case=2026-009", []string{"gateway.query"}, []string{"catalog.resource.edit"}},
+			{"?case=2026-010", []string{"intake.batch.receipt", "Intake service"}, []string{part.Name}},
 			{"?resource=20100101/0007", []string{"gateway.query"}, []string{"catalog.resource.edit"}},
 			{"?resource=20100101-0007", []string{"gateway.query"}, nil},
 			{"?outcome=refused", []string{"gateway.query"}, []string{"catalog.resource.edit"}},

@@ -61,16 +61,15 @@ func outcomeBadge(ctx context.Context, rec audit.Record) ui.BadgeInfo {
 }
 
 func whoOf(ctx context.Context, e audit.Entry) (name, sub string) {
-	name = e.ActorName
-	if name == "" {
-		switch e.ActorKind {
-		case string(identity.Anonymous):
-			name = ui.T(ctx, "audit.visitor")
-		case string(identity.Program):
-			name = known(ctx, "program.", e.Actor)
-		default:
-			name = shortID(e.Actor)
-		}
+	switch {
+	case e.ActorKind == string(identity.Program):
+		name = known(ctx, "program.", e.Actor) // its own name says the part of the program by its code
+	case e.ActorName != "":
+		name = e.ActorName
+	case e.ActorKind == string(identity.Anonymous):
+		name = ui.T(ctx, "audit.visitor")
+	default:
+		name = shortID(e.Actor)
 	}
 	var parts []string
 	if e.BodyName != "" {
