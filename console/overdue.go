@@ -122,9 +122,6 @@ func overdueRows(ctx context.Context, v overdueView) []ui.Row {
 	rows := make([]ui.Row, 0, len(v.lines))
 	for _, l := range v.lines {
 		days := ui.BadgeInfo{Tone: ui.Bad, Text: ui.T(ctx, "overview.late_by", "Count", overdueDays(v.now, l.due))}
-		if overdueDays(v.now, l.due) == 0 {
-			days = ui.BadgeInfo{Tone: ui.Warn, Text: ui.T(ctx, "overview.late_today")}
-		}
 		rows = append(rows, ui.Row{Cells: []templ.Component{
 			ui.Anchor(l.name, "/console/catalog/"+catalog.PathCode(l.code)+"?tab=batches", l.code), ui.Text(l.bodyName), ui.Text(say(ctx, catalog.NameOf("cycle", string(l.cycle)))),
 			ui.Text(arrived(ctx, l.last)), ui.Text(ui.Date(l.due)), ui.Badge(days)}})

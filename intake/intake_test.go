@@ -22,6 +22,7 @@ import (
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
+	"gongshu/workday"
 )
 
 // each runs body over SQLite for both stores and PostgreSQL for both.
@@ -429,11 +430,17 @@ func TestLatenessFollowsTheCycle(t *testing.T) {
 		if b := w.Must(intaketest.Upload(r, "2.csv"), "编号,名称\n2,甲\n"); b.Late() != 0 {
 			t.Errorf("in time, but late by %v", b.Late())
 		}
-		*w.Clock = w.Clock.Add(49 * time.Hour)
+		// All of the day after is in time.
+		tomorrow := workday.DateOf(*w.Clock) + 1
+		*w.Clock = tomorrow.End()
+		if over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]intake.Expected{r.Code: {Cycle: r.Cycle}}); err != nil || len(over) != 0 {
+			t.Errorf("overdue on the day itself: %v %v", over, err)
+		}
+		*w.Clock = w.Clock.Add(25 * time.Hour)
 		// What never came is missed as well, from a cycle after its entry came into force.
 		over, err := w.Intake.Overdue(t.Context(), r.Body, map[string]intake.Expected{
-			r.Code: {Cycle: r.Cycle}, "never": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -9)}, "soon": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -6)}, "any": {}})
-		if err != nil || len(over) != 2 || over[0].Code != "never" || !over[0].Last.IsZero() || over[1].Code != r.Code {
+			r.Code: {Cycle: r.Cycle}, "never": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -10)}, "soon": {Cycle: catalog.Weekly, Since: w.Clock.AddDate(0, 0, -6)}, "any": {}})
+		if err != nil || len(over) != 2 || over[0].Code != "never" || !over[0].Last.IsZero() || over[1].Code != r.Code || !over[1].Due.Equal(tomorrow.End()) {
 			t.Errorf("overdue: %v %v", over, err)
 		}
 		late := func() (n int) {
@@ -463,7 +470,7 @@ func TestLatenessFollowsTheCycle(t *testing.T) {
 		if n := late(); n != 1 {
 			t.Errorf("told %d times, the last while nothing was missing", n)
 		}
-		*w.Clock = w.Clock.Add(25 * time.Hour)
+		*w.Clock = w.Clock.Add(49 * time.Hour)
 		if n := late(); n != 2 {
 			t.Errorf("a second lateness makes %d messages", n)
 		}

@@ -228,8 +228,8 @@ type Expected struct {
 	Since time.Time // when its catalog entry came into force
 }
 
-// Overdue lists the resources of a body ("" all) whose next batch is due at or
-// before the moment, the longest first; expected is by code. What never came is due
+// Overdue lists the resources of a body ("" all) whose day for the next batch has
+// passed, the longest first; expected is by code. What never came is due
 // a cycle after its entry came into force.
 func (s *Service) Overdue(ctx context.Context, body string, expected map[string]Expected) ([]Overdue, error) {
 	last, err := arrivals(ctx, s.deps.DB.Read(), body)

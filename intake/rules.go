@@ -12,6 +12,7 @@ import (
 	"gongshu/quality"
 	"gongshu/tabular"
 	"gongshu/warehouse"
+	"gongshu/workday"
 )
 
 // maxChannel is the longest that a channel may be approved for.
@@ -88,12 +89,17 @@ func checkMode(r *catalog.Resource, mode warehouse.Mode, channels []Channel, wan
 	return "", errs.New(errs.Forbidden, errs.T("未经批准不得更改、删除已汇聚的数据：更新、替换、删除方式须先由主管部门批准通道", "stored data must not be changed or deleted without approval: upsert, replace and delete need a channel approved by the authority")).In("mode").By("FZM-29.3")
 }
 
-// due is when the next batch is expected by the update cycle (FZM-13); zero
-// where the cycle sets no day.
+// due is the end of the day on which the next batch is expected by the update
+// cycle (FZM-13); zero where the cycle sets no day.
 func due(cycle catalog.Cycle, last time.Time) time.Time {
-	if last.IsZero() {
+	on := dueDay(cycle, last.In(workday.Zone))
+	if last.IsZero() || on.IsZero() {
 		return time.Time{}
 	}
+	return workday.DateOf(on).End()
+}
+
+func dueDay(cycle catalog.Cycle, last time.Time) time.Time {
 	switch cycle {
 	case catalog.Daily:
 		return last.AddDate(0, 0, 1)
