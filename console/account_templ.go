@@ -50,7 +50,7 @@ func accountPage(v accountView) templ.Component {
 			templ_7745c5c3_Err = ui.Head(ui.HeadInfo{Title: v.actor.Name, Kicker: v.actor.BodyName, Lead: ui.T(ctx, "identity.account_lead"), Actions: []ui.Action{
 				{Label: ui.T(ctx, "identity.change_secret"), Href: passwordPage, Icon: "key"},
 				{Label: ui.T(ctx, "login.factor"), Href: factorPage, Icon: "shield-lock"},
-				{Label: ui.T(ctx, "identity.sessions") + " (" + ui.Num(int64(v.sessions)) + ")", Href: "/console/account/sessions", Icon: "device-desktop"},
+				{Label: ui.T(ctx, "ui.with_note", "Text", ui.T(ctx, "identity.sessions"), "Note", ui.Num(int64(v.sessions))), Href: "/console/account/sessions", Icon: "device-desktop"},
 			}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -116,7 +116,7 @@ func TestClockIsMovedWhereTheRulesSaySo(t *testing.T) {
 			}
 		}
 		due("2026-10-22")
-		page := d.see(clerk, at, "中止期限", "延长期限", "最长 5 个工作日", "FZM-17")
+		page := d.see(clerk, at, "中止期限", "延长期限", "等待办理（2026-", "最长 5 个工作日", "FZM-17")
 		task := taskField.FindStringSubmatch(page)[1]
 		for _, other := range []identity.Actor{buyer, boss, owner, bureau} {
 			if strings.Contains(d.see(other, at), clock) {

@@ -18,6 +18,7 @@ import (
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
 	"gongshu/operation"
+	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/sharing"
 	"gongshu/ui"
@@ -551,7 +552,11 @@ func caseEvents(ctx context.Context, f casework.File) []ui.EventInfo {
 			if t.Kind == casework.Mend {
 				title = ui.T(ctx, "case.mend")
 			}
-			out = append(out, ui.EventInfo{At: t.DueAt, Open: true, Title: title, Who: p.BodyName + " · " + postWords(ctx, t.Post), Text: ui.T(ctx, "case.waiting"), Clause: strings.Join(t.Clauses, " "), Icon: "hourglass"})
+			text := ui.T(ctx, "case.waiting")
+			if !t.DueAt.IsZero() {
+				text = ui.T(ctx, "ui.with_note", "Text", text, "Note", ui.T(ctx, "ui.due_on", "Date", ui.Date(t.DueAt)))
+			}
+			out = append(out, ui.EventInfo{Open: true, Title: title, Who: p.BodyName + " · " + postWords(ctx, t.Post), Text: text, Clause: strings.Join(t.Clauses, " "), Icon: "hourglass"})
 		}
 	}
 	for _, e := range slices.Backward(f.Timeline) {
@@ -676,7 +681,9 @@ func maskWords(ctx context.Context, it gateway.GrantItem, cat *catalog.Item) str
 	case it.Unmasked:
 		return ui.T(ctx, "sharing.unmasked")
 	case name == "" && cat != nil:
-		name = cat.Mask
+		if name = cat.Mask; name == "" {
+			name = privacy.DefaultMask(privacy.Kind(cat.Personal))
+		}
 	}
 	if name == "" {
 		return ui.T(ctx, "sharing.mask_none")

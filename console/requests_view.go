@@ -11,6 +11,7 @@ import (
 	"gongshu/gateway"
 	"gongshu/internal/errs"
 	"gongshu/internal/web"
+	"gongshu/privacy"
 	"gongshu/profile"
 	"gongshu/sharing"
 	"gongshu/ui"
@@ -76,7 +77,7 @@ func outlookTerms(ctx context.Context, v applyView) []ui.Term {
 	if o.Days.V > 0 {
 		days = ui.T(ctx, "sharing.days", "Days", o.Days.V)
 		if o.Days.Source != "" {
-			days += " (" + o.Days.Source + ")"
+			days = ui.T(ctx, "ui.with_note", "Text", days, "Note", o.Days.Source)
 		}
 	}
 	terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.answer"), Value: ui.Text(days), Clause: strings.Join(o.Days.Clauses, " ")})
@@ -164,7 +165,7 @@ func unmaskOptions(ctx context.Context, r *catalog.Resource) []ui.Option {
 	var out []ui.Option
 	for i := range r.Items {
 		it := &r.Items[i]
-		if (it.Mask != "" || it.Personal != "") && catalog.EffectiveSharing(r, it) != catalog.Withheld {
+		if (it.Mask != "" || privacy.DefaultMask(privacy.Kind(it.Personal)) != "") && catalog.EffectiveSharing(r, it) != catalog.Withheld {
 			out = append(out, ui.Option{Value: it.Name, Label: it.Name, Help: maskWords(ctx, gateway.GrantItem{Name: it.Name}, it)})
 		}
 	}
