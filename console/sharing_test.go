@@ -235,7 +235,7 @@ func TestWithheldInTheConsole(t *testing.T) {
 func TestRulesInTheConsole(t *testing.T) {
 	clause.Covers(t, "LY-12", "LY-13")
 	d := newDesk(t, dbtest.SQLite(t), "longyan")
-	d.see(buyer, "/console/profile", "龙岩市的规则", "5 个工作日", "LY-12", "条文规定", "本市做法", "国务院令第809号", "参考（未经核实")
+	d.see(buyer, "/console/profile", "龙岩市的规则", `<nav class="gs-jump"`, `href="#sharing"`, "5 个工作日", "LY-12", "条文规定", "本市做法", "国务院令第809号", "参考（未经核实")
 	d.see(buyer, "/console/profile?kind=practice&on=2025-07-01", "统计结果每组不少于五人")
 	d.see(buyer, "/console/clauses?q="+url.QueryEscape("批量导出"), "LY-13")
 	d.see(buyer, "/console/clauses?instrument=FS&kind=clock", "FS-26")
