@@ -1057,9 +1057,9 @@ func secrecyWords(ctx context.Context, b *intake.Batch) string {
 
 func dueWords(ctx context.Context, b *intake.Batch) string {
 	if late := b.Late(); late > 0 {
-		return ui.T(ctx, "intake.late_by", "Due", ui.DateTime(b.Due), "By", ui.Duration(ctx, late))
+		return ui.T(ctx, "intake.late_by", "Due", ui.Date(b.Due), "By", ui.Duration(ctx, late))
 	}
-	return ui.T(ctx, "intake.in_time", "Due", ui.DateTime(b.Due))
+	return ui.T(ctx, "intake.in_time", "Due", ui.Date(b.Due))
 }
 
 func layoutTerms(ctx context.Context, v batchView) []ui.Term {
@@ -1390,7 +1390,7 @@ func sheetOptions(ctx context.Context, v batchView) []ui.Option {
 func mappingLabel(ctx context.Context, it catalog.Item) string {
 	switch {
 	case it.Key:
-		return it.Name + " " + ui.T(ctx, "intake.key_mark")
+		return ui.T(ctx, "ui.with_note", "Text", it.Name, "Note", ui.T(ctx, "intake.key_mark"))
 	case it.Required:
 		return it.Name + " *"
 	}
