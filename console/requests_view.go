@@ -73,14 +73,11 @@ func outlookTerms(ctx context.Context, v applyView) []ui.Term {
 		terms[0].Clause = strings.Join(profile.UnconditionalPath.Of(v.profile).Clauses, " ")
 		return terms
 	}
-	days := ui.T(ctx, "sharing.days_none")
+	days := ui.Text(ui.T(ctx, "sharing.days_none"))
 	if o.Days.V > 0 {
-		days = ui.T(ctx, "sharing.days", "Days", o.Days.V)
-		if o.Days.Source != "" {
-			days = ui.T(ctx, "ui.with_note", "Text", days, "Note", o.Days.Source)
-		}
+		days = ui.Sub(ui.T(ctx, "sharing.days", "Days", o.Days.V), o.Days.Source)
 	}
-	terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.answer"), Value: ui.Text(days), Clause: strings.Join(o.Days.Clauses, " ")})
+	terms = append(terms, ui.Term{Label: ui.T(ctx, "sharing.answer"), Value: days, Clause: strings.Join(o.Days.Clauses, " ")})
 	if o.Kind == sharing.Conditional {
 		text := ui.T(ctx, "sharing.agreement_no")
 		if o.Agreement.V {
