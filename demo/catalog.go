@@ -40,7 +40,7 @@ func (b *builder) underway(ctx context.Context) error {
 			return err
 		}
 		in.Name, in.Summary = name, name+"的名称、位置与状态。"
-		in.Source.Overlap = "采集对象与停车场信息不同"
+		in.Source.Overlap, in.Collection.Basis = "采集对象与停车场信息不同", name+"业务系统"
 		steward, addr := b.actor("city", identity.Steward), catalog.AddressOf{}
 		made, err := b.Catalog.Create(ctx, steward, in)
 		if err != nil {
