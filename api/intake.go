@@ -72,8 +72,7 @@ func (a *API) registerIntake() {
 	a.declare(send, http.HandlerFunc(a.sendBatch))
 	a.declare(huma.Operation{OperationID: "list-batches", Method: http.MethodGet, Path: "/api/v1/resources/{code}/batches", Tags: send.Tags, Summary: "Batches of a resource 批次列表",
 		Parameters: []*huma.Param{code, in("query", "offset", "From 0."), in("query", "limit", "At most 200, 50 by default.")},
-		Responses: map[string]*huma.Response{"200": {Description: "Receipts, the newest first, and their number.", Content: map[string]*huma.MediaType{"application/json": {Schema: object([]string{"total", "batches"}, map[string]*huma.Schema{
-			"total": integer, "batches": list(receipt)})}}}}}, http.HandlerFunc(a.listBatches))
+		Responses:  answers("200", "Receipts, the newest first, and their number.", object([]string{"total", "batches"}, map[string]*huma.Schema{"total": integer, "batches": list(receipt)}))}, http.HandlerFunc(a.listBatches))
 	a.declare(huma.Operation{OperationID: "get-batch", Method: http.MethodGet, Path: "/api/v1/batches/{id}", Tags: send.Tags, Summary: "A batch and its receipt 批次回执",
 		Parameters: []*huma.Param{id}, Responses: answers("200", "The receipt; rows_read while it is being loaded.", receipt)}, http.HandlerFunc(a.getBatch))
 	a.declare(huma.Operation{OperationID: "get-problems", Method: http.MethodGet, Path: "/api/v1/batches/{id}/problems", Tags: send.Tags, Summary: "Problem rows with every reason 问题数据",

@@ -35,9 +35,8 @@ func (a *API) registerOpendata() {
 			{Name: "filter", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}, Description: "筛选条件，须同时满足 / conditions that must all hold"},
 			{Name: "fields", In: "query", Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "string"}}, Description: "数据项名称或代码，省略为全部 / names or codes of items, all where left out"},
 		},
-		Responses: map[string]*huma.Response{
-			"200": {Description: "返回 total、exact、version、limit、offset、next、fields、rows / total, exact, version, limit, offset, next, fields, rows", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}},
-		}}, http.HandlerFunc(a.openRows))
+		Responses: answers("200", "返回 total、exact、version、limit、offset、next、fields、rows / total, exact, version, limit, offset, next, fields, rows", &huma.Schema{Type: "object"}),
+	}, http.HandlerFunc(a.openRows))
 }
 
 // slugWords say where a dataset's name in addresses is found.

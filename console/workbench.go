@@ -238,7 +238,7 @@ func todoTable(ctx context.Context, id string, todos []Todo, same bool) ui.Table
 		if same {
 			row.Cells = append(row.Cells, ui.Text(ui.Date(todo.Since)))
 		} else {
-			row.Cells = append(row.Cells, ui.Text(todo.Do), ui.Text(ui.Date(todo.Since)), todoClock(todo))
+			row.Cells = append(row.Cells, ui.Text(todo.Do), ui.Text(ui.Date(todo.Since)), ui.Clock(todo.Clock))
 		}
 		if !todo.Clock.Due.IsZero() && todo.Clock.DaysLeft < 0 {
 			row.Tone = ui.Bad

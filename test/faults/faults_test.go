@@ -3,7 +3,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,15 +78,10 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 					if g.Mode == "obtain" {
 						continue
 					}
-					url := s.Base + "/api/v1/resources/" + strings.ReplaceAll(g.Resource, "/", "-") + "/" + g.Mode
-					req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(g.Example))
+					req, err := g.Request(ctx, s.Base)
 					if err != nil {
 						t.Error(err)
 						return
-					}
-					req.Header.Set("Content-Type", "application/json")
-					for k, v := range g.Headers {
-						req.Header.Set(k, v)
 					}
 					res, err := client.Do(req)
 					if err != nil {
@@ -104,14 +97,14 @@ func TestNoAnswerWithoutItsEntry(t *testing.T) {
 					case http.StatusTooManyRequests, http.StatusConflict, http.StatusForbidden:
 						continue // quotas and the difference rule do their part under such a load
 					default:
-						t.Errorf("%s: %d %s", url, res.StatusCode, body)
+						t.Errorf("%s: %d %s", req.URL, res.StatusCode, body)
 						return
 					}
 					var answer struct {
 						Audit *int64 `json:"audit"`
 					}
 					if err := json.Unmarshal(body, &answer); err != nil || answer.Audit == nil {
-						t.Errorf("%s: an answer without its entry's number: %s", url, body)
+						t.Errorf("%s: an answer without its entry's number: %s", req.URL, body)
 						return
 					}
 					mu.Lock()

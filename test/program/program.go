@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -198,6 +199,28 @@ func (s *Server) Get(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
+// Grant is a right of the demo with a request that succeeds under it at once.
+type Grant struct {
+	Mode     string            `json:"mode"`
+	Resource string            `json:"resource"`
+	Client   string            `json:"client"`
+	Headers  map[string]string `json:"headers"`
+	Example  json.RawMessage   `json:"example"`
+}
+
+// Request is the example of a grant whose mode answers at once (all but obtain).
+func (g Grant) Request(ctx context.Context, base string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/api/v1/resources/"+strings.ReplaceAll(g.Resource, "/", "-")+"/"+g.Mode, bytes.NewReader(g.Example))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for k, v := range g.Headers {
+		r.Header.Set(k, v)
+	}
+	return r, nil
+}
+
 // DemoFile is demo.json, which the demo writes for scripts to drive it.
 type DemoFile struct {
 	BaseURL  string `json:"base_url"`
@@ -222,13 +245,7 @@ type DemoFile struct {
 		Rows     int64    `json:"rows"`
 		Key      []string `json:"key"`
 	} `json:"resources"`
-	Grants []struct {
-		Mode     string            `json:"mode"`
-		Resource string            `json:"resource"`
-		Client   string            `json:"client"`
-		Headers  map[string]string `json:"headers"`
-		Example  json.RawMessage   `json:"example"`
-	} `json:"grants"`
+	Grants   []Grant `json:"grants"`
 	Delivery struct {
 		Resource string `json:"resource"`
 		Client   string `json:"client"`

@@ -185,14 +185,10 @@ func TestTwoNodes(t *testing.T) {
 				if g.Mode != "query" && g.Mode != "verify" {
 					continue
 				}
-				req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Base+"/api/v1/resources/"+strings.ReplaceAll(g.Resource, "/", "-")+"/"+g.Mode, strings.NewReader(string(g.Example)))
+				req, err := g.Request(ctx, s.Base)
 				if err != nil {
 					t.Error(err)
 					return
-				}
-				req.Header.Set("Content-Type", "application/json")
-				for k, v := range g.Headers {
-					req.Header.Set(k, v)
 				}
 				res, err := client.Do(req)
 				if err != nil {
